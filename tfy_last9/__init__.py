@@ -1,0 +1,1 @@
+"""Load-test an LLM gateway and prove its SLOs from the traces that reached Last9."""

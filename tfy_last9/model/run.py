@@ -1,0 +1,119 @@
+"""What a run folder says about itself: the manifest (`run.json`) and the evidence record (`evidence.json`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tfy_last9.model.scenario import Scenario
+
+MANIFEST_SCHEMA = 1
+EVIDENCE_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open stretch of time, UTC nanoseconds: `start_ns <= t < end_ns`."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What one Locust worker reported when it drained."""
+
+    worker: int
+    epoch_ns: int
+    rows: int
+    """Ledger rows that the worker says it wrote; fewer on disk means loss."""
+    drained: bool
+    """False when the worker vanished or never acknowledged its last batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedTarget:
+    """A target that was taken out of the run because it kept refusing requests."""
+
+    target: str
+    status: int | None
+    message: str
+    skipped: int
+    """Arrivals that were not sent because of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Requests of the run, counted from the ledger and the plan."""
+
+    offered: int
+    """Arrivals the schedule planned up to the end of the run."""
+    started: int
+    missed: int
+    finished: int
+    unreported: int
+    """Offered, but no row arrived: a worker was lost, or the run broke off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`run.json`. Workers and counters are empty until the ledger is sealed."""
+
+    run_id: str
+    created_ns: int
+    scenario: Scenario
+    versions: Mapping[str, str]
+    digests: Mapping[str, str]
+    gateway_url: str
+    sandbox: bool
+    client_only: bool
+    faults: tuple[str, ...]
+    expected_workers: int
+    start_ns: int | None = None
+    """UTC instant of schedule zero; None if the load never started."""
+    end_ns: int | None = None
+    """UTC instant of the last finish."""
+    ended: str | None = None
+    """`schedule` (ran to its end), `stopped` (early, on request), `interrupted`, or None: broke off."""
+    workers: tuple[WorkerFacts, ...] = ()
+    counters: Counters | None = None
+    stopped_targets: tuple[StoppedTarget, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Mishaps of the harness during the run, in words: each makes the run ERROR."""
+    schema: int = MANIFEST_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePoint:
+    """One look at Last9 while waiting: how many expected traces were complete."""
+
+    at_ns: int
+    expected: int
+    complete: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRecord:
+    """`evidence.json`: how the spans were fetched, and whether that can be trusted."""
+
+    strategy: str
+    """`rows`, or `none` when Last9 was not asked."""
+    window: Window | None
+    region: str | None
+    organisation: str | None
+    cluster: str | None
+    link_base: str | None
+    """`https://<host>/v2/organizations/<org>/` or None where there is no page to link to."""
+    queries: int
+    rows_fetched: int
+    bytes_fetched: int
+    truncated: tuple[Window, ...]
+    """Slices whose answer was full even at one second: the evidence is incomplete there."""
+    late_after_s: float
+    deadline_s: float
+    settled: bool
+    """True when every expected trace showed its required spans before the deadline."""
+    history: tuple[SettlePoint, ...] = field(default=())
+    error: str | None = None
+    """Why the evidence could not be fetched at all; None when it was."""
+    schema: int = EVIDENCE_SCHEMA

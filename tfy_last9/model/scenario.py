@@ -1,0 +1,145 @@
+"""A scenario: what traffic to send, resolved from its file. Durations are seconds, rates per second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Api(StrEnum):
+    """Wire protocol of a target."""
+
+    CHAT = "chat"
+
+
+class Driver(StrEnum):
+    """Client that sends the requests."""
+
+    STREAM = "stream"
+    """The fast path: kernel timestamps where available, no object per chunk."""
+    OPENAI = "openai"
+    """The openai SDK with retries off: the reference, slower by design."""
+
+
+class ArrivalKind(StrEnum):
+    """Distribution of gaps between due instants."""
+
+    CONSTANT = "constant"
+    POISSON = "poisson"
+
+
+class OnInconclusive(StrEnum):
+    """What an undecided critical objective does to the run."""
+
+    FAIL = "fail"
+    """Exit 21 (INCONCLUSIVE): the default, right for CI."""
+    WARN = "warn"
+    """The run is lowered to WARN at most: exit 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One destination of traffic behind the gateway."""
+
+    name: str
+    model: str
+    """`account/model` or the name of a virtual model, as sent to the gateway."""
+    provider: str | None
+    """Canonical provider; None for a virtual target, which has no provider in the ledger."""
+    may_reach: tuple[str, ...]
+    """Canonical providers whose evidence is expected: `(provider,)` unless the target is virtual."""
+    api: Api
+    stream: bool
+    weight: int
+    max_tokens: int | None
+    headers: Mapping[str, str]
+    """Passed through verbatim."""
+    body: Mapping[str, object]
+    """Merged verbatim into the request body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One conversation opening, chosen round robin by arrival number."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of the schedule with one arrival rate."""
+
+    name: str
+    duration_s: float
+    rate_per_s: float
+    judged: bool
+    """False for warm-up: it counts for completeness, not for latency or errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on the generator."""
+
+    users: int
+    """Greatest number of concurrent requests over all workers; an arrival beyond it is missed."""
+    connect_s: float
+    first_token_s: float
+    idle_s: float
+    """Longest silence between two reads once the first token arrived."""
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """How long to wait for traces."""
+
+    deadline_s: float
+    """After the last finish; a trace unseen then is lost."""
+    late_after_s: float
+    """A trace first seen later than this after its request finished is late."""
+    poll_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Run-level policy of the verdict."""
+
+    on_inconclusive: OnInconclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything a run depends on besides credentials and SLO files."""
+
+    name: str
+    description: str
+    driver: Driver
+    seed: int
+    arrivals: ArrivalKind
+    targets: tuple[Target, ...]
+    phases: tuple[Phase, ...]
+    prompts: tuple[Prompt, ...]
+    limits: Limits
+    metadata: Mapping[str, str]
+    """Extra labels sent in `x-tfy-metadata` (values up to 128 characters)."""
+    settle: Settle
+    policy: Policy
+
+    @property
+    def judged_phases(self) -> tuple[str, ...]:
+        """Names of the phases that objectives look at."""
+        return tuple(phase.name for phase in self.phases if phase.judged)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the whole schedule, warm-up included."""
+        return sum(phase.duration_s for phase in self.phases)

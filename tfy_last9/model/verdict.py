@@ -1,0 +1,196 @@
+"""The verdict: findings per objective and group, and how they fold into one answer.
+
+PASS means proven good enough, not "not proven bad". Order from best to worst:
+PASS = INFO < WARN < INCONCLUSIVE < NO_DATA < ERROR < FAIL. A run-level ERROR (invalid run, truncated
+evidence, lost worker) overrides everything: objectives are then shown, not judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tfy_last9.errors import ExitCode
+
+
+class State(StrEnum):
+    """State of a finding or of a run."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    INFO = "INFO"
+    NOT_CONFIGURED = "NOT_CONFIGURED"
+    """The objective needs Last9 and the run was asked to do without (`--client-only`)."""
+    WARN = "WARN"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NO_DATA = "NO_DATA"
+    ERROR = "ERROR"
+    FAIL = "FAIL"
+
+
+SEVERITY: dict[State, int] = {
+    State.PASS: 0,
+    State.INFO: 0,
+    State.NOT_CONFIGURED: 0,
+    State.WARN: 1,
+    State.INCONCLUSIVE: 2,
+    State.NO_DATA: 3,
+    State.ERROR: 4,
+    State.FAIL: 5,
+}
+
+EXIT_CODES: dict[State, ExitCode] = {
+    State.PASS: ExitCode.PASS,
+    State.INFO: ExitCode.PASS,
+    State.NOT_CONFIGURED: ExitCode.PASS,
+    State.WARN: ExitCode.PASS,
+    State.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    State.NO_DATA: ExitCode.NO_DATA,
+    State.ERROR: ExitCode.ERROR,
+    State.FAIL: ExitCode.FAIL,
+}
+
+Group = tuple[tuple[str, str], ...]
+"""Label and value pairs, for example `(("provider", "openai"),)`; empty for an ungrouped objective."""
+
+
+def group_text(group: Group) -> str:
+    """Return the group as people read it: `openai`, or `openai / canary`; `all` when ungrouped."""
+    return " / ".join(value for _, value in group) or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """A percentile with its order-statistic interval. Bounds are None where n is too small for one."""
+
+    p: float
+    value: float
+    low: float | None
+    high: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One request or trace that shows what a finding is about."""
+
+    request_id: str | None
+    trace_id: str | None
+    value: float | None
+    """In the objective's unit; None when the finding is not about a value."""
+    detail: str
+    """Short: an outcome, a status, "missing", "no model span"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one objective in one group: all that judging needs."""
+
+    group: Group
+    expected: bool
+    """True when the ledger sent traffic to this group, so that silence is NO_DATA and not absence."""
+    total: int
+    bad: int
+    excluded: int
+    """Events that carry no claim (a request refused with an error has no latency); shown, not judged."""
+    quantile: Quantile | None
+    exemplars: tuple[Exemplar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is said about one objective in one group."""
+
+    objective: str
+    group: Group
+    state: State
+    critical: bool
+    book: str
+    claim: str
+    """The promise in words: "p95 time to first token <= 1500 ms"."""
+    message: str
+    """One sentence: what was observed, how sure, against which budget."""
+    total: int
+    bad: int
+    excluded: int
+    budget: float
+    confidence: float | None
+    """None for a census."""
+    bad_low: float | None
+    """Lower bound of the bad share; None without data or for a census."""
+    bad_high: float | None
+    quantile: Quantile | None
+    requests_needed: int | None
+    """More good requests that would decide it, for INCONCLUSIVE."""
+    exemplars: tuple[Exemplar, ...]
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where every intended request and every expected trace went; the sums must add up.
+
+    intended = missed + unsent + refused + unanswered + answered + unreported;
+    expected = joined + late + lost + conflicts, where `joined` is on time and complete or not.
+    """
+
+    intended: int
+    missed: int
+    unsent: int
+    """Never written: connect errors and aborts before sending."""
+    refused: int
+    """`rejected_*`."""
+    unanswered: int
+    """Timeouts, broken streams and aborts after sending."""
+    answered: int
+    """`ok`, `http_error`, `provider_error`."""
+    unreported: int
+    """Planned, but no row arrived from the worker."""
+    expected_traces: int
+    joined: int
+    late: int
+    lost: int
+    conflicts: int
+    complete: int
+    """Of joined and late: traces showing all spans that settling asked for."""
+    optional_found: int
+    """Traces of refused requests that were found although none was expected."""
+    join_paths: tuple[tuple[str, int], ...]
+    lag: Quantile | None
+    """Time from the client's finish to first sight in Last9, p95, seconds; an upper bound set by polling."""
+    lag_p50_s: float | None
+    lag_max_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """Facts that decide whether the run measured the system or only itself."""
+
+    offered: int
+    started: int
+    missed: int
+    finished: int
+    unreported: int
+    start_lag_p99_ms: float | None
+    hub_lag_p99_ms: float | None
+    problems: tuple[str, ...]
+    """Reasons why nothing may be concluded; empty for a valid run."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of a run: a pure function of its folder."""
+
+    run_id: str
+    scenario: str
+    state: State
+    exit_code: int
+    reason: str
+    """First line of every report: what broke, where, by how much."""
+    reason_code: str
+    """Stable and short: `passed`, `objective_failed`, `no_data`, `incomplete`, `truncated`, ..."""
+    findings: tuple[Finding, ...]
+    accounting: Accounting
+    validity: Validity
+    next_steps: tuple[str, ...]
