@@ -113,12 +113,17 @@ class LedgerRow(NamedTuple):
 
 LEDGER_TYPES: dict[str, str] = {
     **dict.fromkeys(
-        "seq due_ns started_ns first_byte_ns first_token_ns first_answer_ns last_token_ns "
-        "finished_ns epoch_ns max_gap_ns bytes_in connect_ns".split(),
+        (
+            *("seq", "due_ns", "started_ns", "first_byte_ns", "first_token_ns", "first_answer_ns"),
+            *("last_token_ns", "finished_ns", "epoch_ns", "max_gap_ns", "bytes_in", "connect_ns"),
+        ),
         "BIGINT",
     ),
     **dict.fromkeys(
-        "worker attempt status input_tokens output_tokens reasoning_tokens cached_tokens chunks".split(),
+        (
+            *("worker", "attempt", "status", "input_tokens", "output_tokens"),
+            *("reasoning_tokens", "cached_tokens", "chunks"),
+        ),
         "INTEGER",
     ),
     **dict.fromkeys(("stream", "written"), "BOOLEAN"),
