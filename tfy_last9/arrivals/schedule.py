@@ -1,0 +1,69 @@
+"""The schedule: due instant, phase and target of every arrival of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+from tfy_last9.arrivals.mix import mixed
+from tfy_last9.model.scenario import ArrivalKind, Phase, Scenario
+
+NS_PER_S = 1_000_000_000
+
+
+class Arrival(NamedTuple):
+    """One intended request."""
+
+    seq: int
+    """0-based over the whole run and all workers."""
+    due_ns: int
+    """Since schedule zero."""
+    phase: str
+    target: int
+    """Index into the scenario's targets."""
+    prompt: int
+    """Index into the scenario's prompts."""
+
+
+def schedule(scenario: Scenario) -> Iterator[Arrival]:
+    """Yield every arrival of the run in order of due time."""
+    gaps = Random(f"{scenario.seed}/gaps")
+    targets = mixed([target.weight for target in scenario.targets], Random(f"{scenario.seed}/mix"))
+    seq = 0
+    start_s = 0.0
+    for phase in scenario.phases:
+        for due_s in _due_times(scenario.arrivals, phase, gaps):
+            due_ns = round((start_s + due_s) * NS_PER_S)
+            yield Arrival(seq, due_ns, phase.name, next(targets), seq % len(scenario.prompts))
+            seq += 1
+        start_s += phase.duration_s
+
+
+def share(scenario: Scenario, index: int, workers: int) -> Iterator[Arrival]:
+    """Yield the arrivals that worker `index` of `workers` sends."""
+    return (arrival for arrival in schedule(scenario) if arrival.seq % workers == index)
+
+
+def planned(scenario: Scenario) -> Counter[tuple[str, str]]:
+    """Count the planned requests per (phase name, target name): exact, since the schedule is seeded."""
+    return Counter(
+        (arrival.phase, scenario.targets[arrival.target].name) for arrival in schedule(scenario)
+    )
+
+
+def _due_times(kind: ArrivalKind, phase: Phase, random: Random) -> Iterator[float]:
+    """Yield due times in [0, duration) of one phase, in seconds.
+
+    Constant arrivals sit in the middle of their slot. Poisson gaps are exponential with mean 1/rate;
+    each phase starts afresh, which the memoryless property allows.
+    """
+    if kind is ArrivalKind.CONSTANT:
+        for number in range(round(phase.duration_s * phase.rate_per_s)):
+            yield (number + 0.5) / phase.rate_per_s
+        return
+    due_s = random.expovariate(phase.rate_per_s)
+    while due_s < phase.duration_s:
+        yield due_s
+        due_s += random.expovariate(phase.rate_per_s)

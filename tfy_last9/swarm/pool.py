@@ -1,0 +1,57 @@
+"""Open arrivals inside Locust: waiting users, and a scheduler that hands them due arrivals.
+
+An arrival that finds no waiting user is missed and counted, never delayed: a delay would hide exactly
+the stall that the run is there to find (coordinated omission).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from gevent.event import AsyncResult
+from locust.exception import StopUser
+
+from tfy_last9.arrivals.schedule import Arrival
+
+
+class UserPool:
+    """Users wait here for work. One per worker process, reopened at each run."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Any] = deque()
+        self._open = True
+
+    def reopen(self) -> None:
+        """Make users wait again (a new run starts)."""
+        self._open = True
+
+    def wait(self) -> Arrival:
+        """Block a user until an arrival is due. Raises `StopUser` when the run is over."""
+        if not self._open:
+            raise StopUser
+        ticket: Any = AsyncResult()
+        self._waiting.append(ticket)
+        try:
+            arrival = ticket.get()
+        except BaseException:  # killed while waiting: nobody may hand work to this ticket
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            raise
+        if arrival is None:
+            raise StopUser
+        assert isinstance(arrival, Arrival)
+        return arrival
+
+    def hand_over(self, arrival: Arrival) -> bool:
+        """Give an arrival to the user that has waited longest; False when nobody waits."""
+        if not self._waiting:
+            return False
+        self._waiting.popleft().set(arrival)
+        return True
+
+    def close(self) -> None:
+        """Let all waiting users go."""
+        self._open = False
+        while self._waiting:
+            self._waiting.popleft().set(None)

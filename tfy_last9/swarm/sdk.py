@@ -1,0 +1,103 @@
+"""The reference driver: the openai SDK as most applications use it, retries off (`driver: openai`).
+
+Slower by design (the SDK builds a model per chunk) and timed by the user clock. It exists so that what the
+fast driver reports can be held against a client nobody here wrote.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import openai
+import orjson
+
+from tfy_last9.model.request import Outcome
+from tfy_last9.model.scenario import Limits
+from tfy_last9.swarm.call import Answer, Call
+from tfy_last9.wire import chat
+from tfy_last9.wire.gateway import read_refusal
+
+_SDK_ARGUMENTS = ("model", "messages", "stream", "stream_options", "max_tokens")
+
+
+class OpenAiDriver:
+    """Sends calls through one shared `openai.OpenAI` client."""
+
+    def __init__(self, base_url: str, api_key: str, limits: Limits) -> None:
+        timeout = openai.Timeout(
+            limits.total_s, connect=limits.connect_s, read=max(limits.first_token_s, limits.idle_s)
+        )
+        self._client = openai.OpenAI(
+            base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout
+        )
+
+    def send(self, call: Call, answer: Answer) -> None:
+        """Send one call and read its answer (see `Driver.send`)."""
+        try:
+            self._send(call, answer)
+        except openai.APITimeoutError as error:
+            answer.written = (
+                True  # the SDK does not say; assume it was, so that a trace is expected
+            )
+            waiting = "idle" if answer.facts.first_token_ns else "first_token"
+            answer.fail(Outcome.TIMEOUT, f"{waiting}_timeout", str(error))
+        except openai.APIStatusError as error:
+            self._refused(answer, error)
+        except openai.APIConnectionError as error:
+            cause = str(error.__cause__ or error)
+            answer.fail(Outcome.CONNECT_ERROR, "unreachable", cause)
+        except openai.APIError as error:  # an error event in the middle of a stream
+            answer.fail(Outcome.STREAM_BROKEN, error.type or "stream_error", error.message)
+        except (OSError, openai.OpenAIError) as error:
+            answer.fail(Outcome.STREAM_BROKEN, "connection_lost", str(error))
+        except Exception as error:  # noqa: BLE001 - the SDK lets its HTTP library's errors through mid-stream
+            answer.fail(Outcome.STREAM_BROKEN, type(error).__name__, str(error))
+        finally:
+            if answer.finished_ns is None:
+                answer.finished_ns = time.monotonic_ns()
+
+    def close(self) -> None:
+        """Close the SDK's connection pool."""
+        self._client.close()
+
+    def _send(self, call: Call, answer: Answer) -> None:
+        body = chat.request_body(call.target, call.prompt)
+        known = {name: body.pop(name) for name in _SDK_ARGUMENTS if name in body}
+        create: Any = self._client.chat.completions.with_raw_response.create
+        raw = create(**known, extra_body=body, extra_headers=dict(call.headers))
+        answer.first_byte_ns = time.monotonic_ns()
+        answer.written = True
+        answer.status = raw.status_code
+        answer.headers = dict(raw.headers)
+        parsed = raw.parse()
+        if call.target.stream:
+            self._read_stream(parsed, answer)
+        else:
+            answer.facts.take_answer(parsed.to_json().encode())
+        answer.finished_ns = time.monotonic_ns()
+        if answer.facts.error_type is not None:
+            message = answer.facts.error_message or ""
+            answer.fail(Outcome.STREAM_BROKEN, answer.facts.error_type, message)
+        elif not answer.facts.done:
+            text = "the stream ended without a finish reason"
+            answer.fail(Outcome.STREAM_BROKEN, "missing_done", text)
+        else:
+            answer.outcome = Outcome.OK
+
+    @staticmethod
+    def _read_stream(stream: Any, answer: Answer) -> None:
+        facts = answer.facts
+        for chunk in stream:
+            at_ns = time.monotonic_ns()
+            facts.take_event(orjson.dumps(chunk.model_dump(exclude_unset=True)), at_ns)
+        # The SDK swallows [DONE]; a finish reason is the nearest thing it lets through.
+        facts.done = facts.finish_reason is not None
+
+    @staticmethod
+    def _refused(answer: Answer, error: openai.APIStatusError) -> None:
+        answer.written = True
+        answer.status = error.status_code
+        answer.headers = dict(error.response.headers)
+        refusal = read_refusal(error.status_code, answer.headers, error.response.content)
+        answer.fail(refusal.outcome, refusal.error_type, refusal.message)

@@ -1,0 +1,139 @@
+"""OpenAI chat completions: request bodies, and the facts of an answer, streamed or whole.
+
+Source: OpenAI API reference, "Chat" and "Streaming". The gateway adds `costInUSD` to `usage`
+(github.com/truefoundry/trueforge reads it); a stream reports usage only when asked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from tfy_last9.model.scenario import Prompt, Target
+
+PATH = "/chat/completions"
+DONE = b"[DONE]"
+_MESSAGE_LIMIT = 200
+
+
+def request_body(target: Target, prompt: Prompt) -> dict[str, object]:
+    """Return the JSON body for a target; its `body:` is merged in last, so that it wins."""
+    body: dict[str, object] = {
+        "model": target.model,
+        "messages": [
+            {"role": message.role, "content": message.content} for message in prompt.messages
+        ],
+        "stream": target.stream,
+    }
+    if target.stream:
+        body["stream_options"] = {"include_usage": True}
+    if target.max_tokens is not None:
+        body["max_tokens"] = target.max_tokens
+    return body | dict(target.body)
+
+
+@dataclass(slots=True)
+class ChatFacts:
+    """What an answer said. Instants are in the caller's clock; None means "not said"."""
+
+    first_token_ns: int | None = None
+    first_answer_ns: int | None = None
+    last_token_ns: int | None = None
+    chunks: int = 0
+    max_gap_ns: int | None = None
+    finish_reason: str | None = None
+    resolved_model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    done: bool = False
+    """The stream said `[DONE]`, or the whole answer was read."""
+
+    def take_event(self, data: bytes, at_ns: int) -> None:
+        """Take the data of one stream event that arrived at `at_ns`."""
+        if data == DONE:
+            self.done = True
+            return
+        try:
+            chunk = orjson.loads(data)
+        except ValueError:
+            self._fail("bad_event", data[:_MESSAGE_LIMIT].decode("utf-8", "replace"))
+            return
+        if not isinstance(chunk, dict):
+            return
+        if chunk.get("error") is not None:
+            self._take_error(chunk["error"])
+        for choice in chunk.get("choices") or ():
+            self._take_delta(choice.get("delta") or {}, at_ns)
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        self._take_common(chunk)
+
+    def take_answer(self, body: bytes) -> None:
+        """Take the body of an answer that was not streamed."""
+        try:
+            answer = orjson.loads(body)
+        except ValueError:
+            self._fail("bad_body", body[:_MESSAGE_LIMIT].decode("utf-8", "replace"))
+            return
+        if not isinstance(answer, dict) or not answer.get("choices"):
+            self._fail("bad_body", "the answer holds no choices")
+            return
+        self.finish_reason = answer["choices"][0].get("finish_reason")
+        self._take_common(answer)
+        self.done = True
+
+    def _take_delta(self, delta: Mapping[str, object], at_ns: int) -> None:
+        answer = bool(delta.get("content"))
+        token = (
+            answer
+            or bool(delta.get("reasoning_content") or delta.get("reasoning"))
+            or bool(delta.get("tool_calls"))
+        )
+        if not token:
+            return
+        self.chunks += 1
+        if self.last_token_ns is None:
+            self.first_token_ns = at_ns
+        else:
+            self.max_gap_ns = max(self.max_gap_ns or 0, at_ns - self.last_token_ns)
+        self.last_token_ns = at_ns
+        if answer and self.first_answer_ns is None:
+            self.first_answer_ns = at_ns
+
+    def _take_common(self, document: Mapping[str, object]) -> None:
+        model = document.get("model")
+        if isinstance(model, str) and model:
+            self.resolved_model = model
+        usage = document.get("usage")
+        if not isinstance(usage, dict):
+            return
+        self.input_tokens = _whole(usage.get("prompt_tokens"), self.input_tokens)
+        self.output_tokens = _whole(usage.get("completion_tokens"), self.output_tokens)
+        prompt_details = usage.get("prompt_tokens_details") or {}
+        self.cached_tokens = _whole(prompt_details.get("cached_tokens"), self.cached_tokens)
+        details = usage.get("completion_tokens_details") or {}
+        self.reasoning_tokens = _whole(details.get("reasoning_tokens"), self.reasoning_tokens)
+        cost = usage.get("costInUSD")
+        if isinstance(cost, int | float):
+            self.cost_usd = float(cost)
+
+    def _take_error(self, error: object) -> None:
+        if isinstance(error, dict):
+            kind = str(error.get("type") or error.get("code") or "stream_error")
+            self._fail(kind, str(error.get("message") or "")[:_MESSAGE_LIMIT])
+        else:
+            self._fail("stream_error", str(error)[:_MESSAGE_LIMIT])
+
+    def _fail(self, kind: str, message: str) -> None:
+        if self.error_type is None:
+            self.error_type, self.error_message = kind, message
+
+
+def _whole(value: object, otherwise: int | None) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
