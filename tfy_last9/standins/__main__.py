@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from tfy_last9.standins import lifeline
+
 PARTS = {
     "up": "tfy_last9.standins.supervisor",
     "providers": "tfy_last9.standins.providers.serve",
@@ -20,6 +22,7 @@ def main(argv: list[str]) -> int:
         seen = argv[0] if argv else "nothing"
         sys.stderr.write(f"expected one of {', '.join(PARTS)}, saw {seen}\n")
         return BAD_USAGE
+    lifeline.hold()
     module = import_module(PARTS[argv[0]])
     exit_code: int = module.main(argv[1:])
     return exit_code

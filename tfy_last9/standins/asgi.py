@@ -1,0 +1,102 @@
+"""The few lines of raw ASGI that the stand-ins share: bodies, JSON answers, clients that hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON_TYPE: Header = (b"content-type", b"application/json")
+EVENT_STREAM_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+)
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the first header of that lower-case name, or None."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
+def carries_key(scope: Scope, key: str) -> bool:
+    """Tell whether the request is authorised as `Bearer <key>`."""
+    seen = (header(scope, b"authorization") or "").encode("latin-1")
+    return hmac.compare_digest(seen, f"Bearer {key}".encode())
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Collect the request body; a client that left early leaves what had come by then."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def send_json(
+    send: Send, status: int, payload: object, headers: tuple[Header, ...] = ()
+) -> None:
+    """Answer with one JSON document."""
+    body = orjson.dumps(payload)
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [JSON_TYPE, length, *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+class ClientWatch:
+    """Cancels the work inside its `with` block when the client hangs up.
+
+    Leave the block right after the last `send`, without waiting in between: the server reports the
+    end of a complete response as a disconnect, too.
+    """
+
+    __slots__ = ("_receive", "_watcher", "_worker", "left")
+
+    def __init__(self, receive: Receive) -> None:
+        self.left = False
+        self._receive = receive
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self._worker.cancel()
+
+    def __enter__(self) -> Self:
+        worker = asyncio.current_task()
+        assert worker is not None
+        self._worker = worker
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._watcher.cancel()
+        if not self.left or kind is not asyncio.CancelledError:
+            return False
+        self._worker.uncancel()
+        return True

@@ -1,0 +1,1 @@
+"""Simulated model providers: upstream paths, latency and errors as a gateway meets them."""

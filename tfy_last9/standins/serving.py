@@ -1,0 +1,108 @@
+"""Run one ASGI app on one loopback port: bind, announce, serve until SIGTERM, then flush.
+
+uvicorn with uvloop and httptools: the cheapest of twelve server stacks per streamed chunk. It sets
+TCP_NODELAY, and one ASGI body message is one write, so a stream's events are not merged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+
+import orjson
+import uvicorn
+import uvloop
+
+from tfy_last9.standins.asgi import Receive, Scope, Send
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+HOST = "127.0.0.1"
+EXIT_ERROR = 23
+KEEP_ALIVE_S = 600
+"""Longer than any run: an idle pooled connection must not close under a client's next request."""
+
+
+class PortInUse(Exception):
+    """The port that was asked for is taken."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} is in use on {HOST}: stop what listens there, or choose another with --port"
+        )
+
+
+def bind(port: int) -> socket.socket:
+    """Bind and listen on a loopback port, 0 for an ephemeral one; raises PortInUse."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(port) from error
+        raise
+    return listener
+
+
+def announce(port: int, **more: str) -> None:
+    """Tell the parent on stdout that this process answers on that port."""
+    sys.stdout.write(orjson.dumps({"ready": True, "port": port, **more}).decode() + "\n")
+    sys.stdout.flush()
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """A uvicorn server that says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, port: int) -> None:
+        super().__init__(config)
+        self._port = port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        announce(self._port)
+
+
+def run(app: App, port: int) -> int:
+    """Bind the port and serve until SIGTERM or SIGINT; returns the exit code of the process."""
+    try:
+        listener = bind(port)
+    except PortInUse as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_ERROR
+    serve(app, listener)
+    return 0
+
+
+def serve(app: App, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; open responses get a second to finish."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=1,
+    )
+    server = _AnnouncingServer(config, listener.getsockname()[1])
+    # uvicorn raises the signal again when it is done; without a handler that would end the process
+    # before what is still queued has been flushed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ignore)
+    # A full collection walks every live object and shows up as a pause in what clients measure.
+    gc.freeze()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Take a signal that uvicorn has already acted upon."""
