@@ -1,0 +1,1 @@
+"""How much can be known from counts: exact bounds and intervals, standard library only."""
