@@ -1,0 +1,163 @@
+"""Single values of a Last9 span: ids, instants, durations, statuses, numbers that came as text.
+
+A value whose reading could be wrong in the gateway's favour is refused (`UnreadableValue`) instead of
+being replaced: an unknown status is not "fine", a fraction of a nanosecond is another unit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from tfy_last9.model.trace import SpanStatus
+
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?"
+    r"\s*(?:([Zz]|UTC)|([+-])(\d\d):?(\d\d)(?: [A-Z]{3,5})?)?"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
+_INTEGER = re.compile(r"[+-]?\d+")
+_INT64 = 2**63
+_STATUSES = {
+    "": SpanStatus.UNSET,
+    "UNSET": SpanStatus.UNSET,
+    "0": SpanStatus.UNSET,
+    "OK": SpanStatus.OK,
+    "1": SpanStatus.OK,
+    "ERROR": SpanStatus.ERROR,
+    "2": SpanStatus.ERROR,
+}
+NUMERIC_PREFIXES = (
+    "tfy.model.metric.",
+    "tfy.mcp_server.metric.",
+    "tfy.guardrail.metric.",
+    "gen_ai.usage.",
+)
+NUMERIC_KEYS = frozenset(
+    {"http.response.status_code", "http.status_code", "tfy.mcp_server.error_code", "server.port"}
+)
+BOOLEAN_KEYS = frozenset({"tfy.model.streaming", "tfy.mcp_server.is_tool_call_execution_error"})
+
+
+class UnreadableValue(ValueError):
+    """A value that cannot be read without guessing."""
+
+
+def trace_id(value: object) -> str:
+    """Return a trace id as 32 lower-case hex digits."""
+    return _identifier(value, _TRACE_ID, "TraceId")
+
+
+def span_id(value: object) -> str:
+    """Return a span id as 16 lower-case hex digits."""
+    return _identifier(value, _SPAN_ID, "SpanId")
+
+
+def parent_span_id(value: object) -> str | None:
+    """Return the parent's id; None for a span without a parent, written as "", null or zeros."""
+    if value is None or (isinstance(value, str) and not value.strip().strip("0")):
+        return None
+    return _identifier(value, _SPAN_ID, "ParentSpanId")
+
+
+def _identifier(value: object, form: re.Pattern[str], name: str) -> str:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if not form.fullmatch(text) or not text.strip("0"):
+        raise UnreadableValue(f"{name} is {_shown(value)}")
+    return text
+
+
+def instant_ns(value: object) -> int:
+    """Return UTC nanoseconds of a `Timestamp`; a text without a zone is UTC.
+
+    Forms: RFC 3339 with or without fraction and zone, `T` or a space between date and time: those that
+    Last9's own client is prepared for (last9/last9-mcp-server, `traceTimestampLayouts`).
+    """
+    match = _TIMESTAMP.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise UnreadableValue(f"Timestamp is {_shown(value)}")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError as error:
+        raise UnreadableValue(f"Timestamp is {_shown(value)}") from error
+    since = moment - _EPOCH
+    seconds = since.days * 86_400 + since.seconds - _offset_s(match)
+    return seconds * 10**9 + int((match[7] or "").ljust(9, "0")[:9])
+
+
+def _offset_s(match: re.Match[str]) -> int:
+    if match[9] is None:
+        return 0
+    offset_s = int(match[10]) * 3600 + int(match[11]) * 60
+    return -offset_s if match[9] == "-" else offset_s
+
+
+def duration_ns(value: object) -> int:
+    """Return a `Duration` in nanoseconds. Negative values are kept, so that the judge sees them."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not -_INT64 <= value < _INT64:
+        raise UnreadableValue(f"Duration is {_shown(value)}, and not a whole number of nanoseconds")
+    return value
+
+
+def status(value: object) -> SpanStatus:
+    """Return the status of `STATUS_CODE_ERROR`, `Error`, `ERROR`, 2 and their like; "" is unset."""
+    text = "" if value is None else str(value).strip().upper()
+    found = _STATUSES.get(text.removeprefix("STATUS_CODE_"))
+    if found is None:
+        raise UnreadableValue(f"StatusCode is {_shown(value)}")
+    return found
+
+
+def kind(value: object) -> str:
+    """Return the span kind, lower case and without its prefix; `unspecified` when there is none."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    return text.removeprefix("span_kind_") or "unspecified"
+
+
+def mapping(value: object, name: str) -> Mapping[str, object]:
+    """Return a map of attributes; an absent one is empty."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UnreadableValue(f"{name} should be an object and is {type(value).__name__}")
+    return value
+
+
+def typed(key: str, value: object) -> object:
+    """Return the value of a numeric or boolean attribute as such, even if it came as text.
+
+    Last9 keeps attributes in string maps, and whether numbers come back as numbers is not documented.
+    """
+    if not isinstance(value, str):
+        return value
+    if key in BOOLEAN_KEYS:
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if key in NUMERIC_KEYS or key.startswith(NUMERIC_PREFIXES):
+        return _number(value)
+    return value
+
+
+def _number(text: str) -> object:
+    if _INTEGER.fullmatch(text.strip()):
+        return int(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "missing"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."  # noqa: PLR2004 - enough to recognise it
