@@ -34,6 +34,8 @@ class Page:
     spans: Sequence[Span]
     truncated: tuple[Window, ...]
     """Slices whose answer was full even at the smallest slice."""
+    problems: tuple[str, ...] = ()
+    """Rows that could not be read, one line each: the evidence cannot be trusted."""
 
 
 class TraceSource(Protocol):

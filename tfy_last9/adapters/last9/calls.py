@@ -1,0 +1,198 @@
+"""One HTTP call, patiently: timeouts, bounded retries, and never a secret in a message.
+
+Retried are network errors, 408, 429 and 5xx except 501; redirects are not followed, so that the token is
+not forwarded. Every other answer goes back to the caller, who knows what it means.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from tfy_last9.errors import BackendUnavailable
+from tfy_last9.ports import Clock
+from tfy_last9.wire.last9 import error_text
+from tfy_last9.wire.last9_token import is_loopback
+
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
+_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+"""Seconds; a heavy query may take long, Last9's own command line client waits 60 s."""
+_REQUEST_TIMEOUT, _TOO_MANY, _SERVER_ERROR, _NOT_SUPPORTED = 408, 429, 500, 501
+_TOO_HEAVY_ATTEMPTS = 2
+_WRONG_REGION = "ERR_S3_CONFIG_MISSING"
+_NEVER_TRANSIENT = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+
+
+class QueryTooHeavy(BackendUnavailable):
+    """408 even when asked again: the window should be narrower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how long to try. Pauses double from `first_s` to `cap_s`, shortened at random."""
+
+    attempts: int = 6
+    first_s: float = 0.5
+    cap_s: float = 8.0
+    total_s: float = 45.0
+    """Most seconds of pauses per call; a `Retry-After` beyond what is left ends the attempts."""
+
+    def pause_s(self, attempt: int, jitter: random.Random, retry_after: str | None) -> float:
+        """Return the pause after attempt number `attempt`, counted from 1."""
+        if retry_after is not None and retry_after.strip().isdecimal():
+            return float(retry_after)
+        return min(self.cap_s, self.first_s * 2.0 ** (attempt - 1)) * jitter.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, apart from credentials."""
+
+    method: str
+    url: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    json: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: bytes
+    location: str | None
+    """Where a redirect points, without its query."""
+    retry_after: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the call succeeded."""
+        return self.status == httpx.codes.OK
+
+
+class Caller:
+    """Sends calls to one host. Thread-safe apart from `conceal`, which only ever adds."""
+
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        retry: Retry | None = None,
+        jitter: random.Random | None = None,
+    ) -> None:
+        _quieten()
+        self._clock = clock
+        self._retry = retry or Retry()
+        self._jitter = jitter or random.Random()
+        self._secrets: set[str] = set()
+        self._http = httpx.Client(
+            transport=transport,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            trust_env=not is_loopback(base_url) or base_url.startswith("https:"),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def conceal(self, secret: str) -> None:
+        """Keep a secret out of every message from now on."""
+        self._secrets.add(secret)
+
+    def redacted(self, text: str) -> str:
+        """Return a text without secrets, for messages."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return _JWT.sub("***", text)
+
+    def call(self, call: Call, headers: Mapping[str, str]) -> Answer:
+        """Return the answer, or raise `BackendUnavailable` once the attempts are used up."""
+        waited_s = 0.0
+        for attempt in range(1, self._retry.attempts + 1):
+            answer, failure = self._attempt(call, headers)
+            if answer is not None and not _is_transient(answer):
+                return answer
+            if failure is not None and any(mark in str(failure) for mark in _NEVER_TRANSIENT):
+                break
+            if answer is not None and _is_too_heavy(answer) and attempt >= _TOO_HEAVY_ATTEMPTS:
+                break
+            retry_after = None if answer is None else answer.retry_after
+            pause_s = self._retry.pause_s(attempt, self._jitter, retry_after)
+            if attempt == self._retry.attempts or waited_s + pause_s > self._retry.total_s:
+                break
+            self._clock.sleep(pause_s)
+            waited_s += pause_s
+        raise self._given_up(call, attempt, answer, failure) from failure
+
+    def _attempt(
+        self, call: Call, headers: Mapping[str, str]
+    ) -> tuple[Answer | None, httpx.HTTPError | None]:
+        try:
+            response = self._http.request(
+                call.method,
+                call.url,
+                params=dict(call.parameters) or None,
+                json=call.json,
+                headers={"Accept": "application/json", **headers},
+            )
+        except httpx.HTTPError as error:
+            return None, error
+        return Answer(
+            response.status_code,
+            response.content,
+            _place(response.headers.get("Location")),
+            response.headers.get("Retry-After"),
+        ), None
+
+    def _given_up(
+        self, call: Call, attempts: int, answer: Answer | None, failure: Exception | None
+    ) -> BackendUnavailable:
+        tries = "once" if attempts == 1 else f"{attempts} times"
+        place = f"{call.method} {call.url}"
+        if answer is None:
+            cause = self.redacted(f"{type(failure).__name__}: {failure}")
+            return BackendUnavailable(
+                f"Last9 did not answer {place}, tried {tries}: {cause}",
+                hint="check the network, a proxy, and LAST9_API_URL if it is set",
+            )
+        text = self.redacted(error_text(answer.body))
+        message = f"Last9 answered {answer.status} to {place}, tried {tries}: {text}"
+        if _is_too_heavy(answer):
+            return QueryTooHeavy(message, hint="ask for a shorter time range")
+        hint = "try again later; for a 502 page, check LAST9_REGION: a wrong region answers so"
+        return BackendUnavailable(message, hint=hint)
+
+
+def _place(location: str | None) -> str | None:
+    if not location:
+        return None
+    target = urlsplit(location)
+    return f"{target.scheme}://{target.hostname}{target.path}" if target.hostname else target.path
+
+
+def _is_transient(answer: Answer) -> bool:
+    if answer.status in {_REQUEST_TIMEOUT, _TOO_MANY}:
+        return True
+    lasting = answer.status == _NOT_SUPPORTED or _WRONG_REGION.encode() in answer.body
+    return answer.status >= _SERVER_ERROR and not lasting
+
+
+def _is_too_heavy(answer: Answer) -> bool:
+    return answer.status == _REQUEST_TIMEOUT
+
+
+def _quieten() -> None:
+    """Httpx logs every URL at INFO; a caller who asks for that level gets it."""
+    for name in ("httpx", "httpcore"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)

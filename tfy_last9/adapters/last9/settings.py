@@ -1,0 +1,86 @@
+"""What is needed to read from Last9, taken from `LAST9_*` variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from tfy_last9.errors import ConfigurationError
+from tfy_last9.wire.last9_token import is_loopback
+
+DEFAULT_SERVICE = "tfy-llm-gateway"
+DEFAULT_PAGE_LIMIT = 5000
+"""Rows asked for per answer; what Last9's own client asks for (last9/last9-mcp-server)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Last9Settings:
+    """How to reach Last9. None means: found out from the token or the API."""
+
+    refresh_token: str = field(repr=False)
+    api_url: str | None = None
+    org: str | None = None
+    region: str | None = None
+    service: str = DEFAULT_SERVICE
+    """`service.name` of the gateway's spans."""
+    page_limit: int = DEFAULT_PAGE_LIMIT
+
+
+def from_environment(variables: Mapping[str, str]) -> Last9Settings | None:
+    """Return the settings, or None when no refresh token is set. Empty variables count as unset."""
+    given = {name: value.strip() for name, value in variables.items() if value.strip()}
+    token = given.get("LAST9_REFRESH_TOKEN")
+    if token is None:
+        return None
+    return Last9Settings(
+        refresh_token=_checked_token(token),
+        api_url=_checked_url(given.get("LAST9_API_URL")),
+        org=given.get("LAST9_ORG"),
+        region=given.get("LAST9_REGION"),
+        service=given.get("LAST9_SERVICE", DEFAULT_SERVICE),
+        page_limit=_checked_limit(given.get("LAST9_PAGE_LIMIT")),
+    )
+
+
+def _checked_token(token: str) -> str:
+    """Refuse what is plainly another credential, without repeating any of it."""
+    if token.lower().startswith("basic "):
+        raise ConfigurationError(
+            "LAST9_REFRESH_TOKEN holds an OTLP Auth Header (`Basic ...`), which cannot read traces",
+            hint="create a refresh token with read scope at https://app.last9.io/settings/api-access",
+        )
+    token = token.removeprefix("Bearer ").strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError(
+            "LAST9_REFRESH_TOKEN holds blanks, line breaks or other characters no token has",
+            hint="copy the token again, whole and on one line",
+        )
+    return token
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ConfigurationError(
+            "LAST9_API_URL should look like https://app.last9.io, without user and password",
+            hint="leave it unset: the host is then read from the refresh token",
+        )
+    if parts.scheme == "http" and not is_loopback(url):
+        raise ConfigurationError(
+            f"LAST9_API_URL is http:// for {parts.hostname}: the token would travel unencrypted",
+            hint="use https:// (http:// is for 127.0.0.1, localhost and ::1 only)",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _checked_limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_PAGE_LIMIT
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(
+            f"LAST9_PAGE_LIMIT should be a number of rows, 1 or more: {text!r}"
+        )
+    return int(text)
