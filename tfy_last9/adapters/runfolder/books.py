@@ -1,0 +1,100 @@
+"""The two books of a stored run, opened for reading: relations that every reduction works on.
+
+`ledger` (Parquet columns, `is_judged`, `is_counted`, `is_expected`), `spans`, `joins` (one row per ledger
+row: joined, conflict, late, lag, roles found), `reach` (providers a target may reach) and `judged_traces`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfy_last9.adapters.runfolder.database import literal, open_database, text_list
+from tfy_last9.adapters.runfolder.join import EXPECTED
+from tfy_last9.model.request import Outcome
+from tfy_last9.model.trace import EVIDENCE_COLUMNS
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tfy_last9.adapters.runfolder.folder import RunFolder
+    from tfy_last9.model.scenario import Scenario
+
+LEDGER = """
+CREATE VIEW ledger AS
+SELECT *,
+       list_contains({judged}, phase) AS is_judged,
+       outcome <> {missed} AND started_ns IS NOT NULL AS is_counted,
+       {expected} AS is_expected,
+       epoch_ns + finished_ns AS finished_utc_ns
+FROM read_parquet({path})
+"""
+
+JOINS = """
+CREATE TEMP TABLE joins AS
+WITH shown AS (
+    SELECT trace_id, list_sort(list(DISTINCT role)) AS found_roles FROM spans GROUP BY trace_id
+), roots AS (
+    SELECT trace_id, span_id, first_seen_ns, unseen_ns FROM spans WHERE role = 'root'
+), found AS (
+    SELECT l.seq, l.trace_id, l.join_path, l.outcome, l.is_judged AND l.is_counted AS is_judged,
+           l.is_expected, w.found_roles,
+           w.trace_id IS NOT NULL AND l.join_path IS NOT NULL AS is_joined,
+           w.trace_id IS NOT NULL AND l.join_path IS NULL AS is_conflict,
+           r.unseen_ns - l.finished_utc_ns AS unseen_after_ns,
+           r.first_seen_ns - l.finished_utc_ns AS seen_after_ns
+    FROM ledger l
+    LEFT JOIN shown w ON w.trace_id = l.trace_id
+    LEFT JOIN roots r ON r.trace_id = l.trace_id AND r.span_id = l.root_span_id
+)
+SELECT * EXCLUDE (unseen_after_ns, seen_after_ns),
+       is_joined AND coalesce(unseen_after_ns >= {late_after_ns}, false) AS is_late,
+       CASE WHEN is_joined AND (unseen_after_ns IS NOT NULL OR seen_after_ns < {lag_limit_ns})
+            THEN seen_after_ns END AS lag_ns
+FROM found
+"""
+"""A join counts only where the trace is in the evidence at hand. Late needs a poll that looked and did
+not see; a lag is known where such a poll exists, or where it is too short for polling to matter."""
+
+JUDGED_TRACES = """
+CREATE TEMP TABLE judged_traces AS
+SELECT trace_id, min(seq) AS seq FROM joins WHERE is_joined AND is_judged GROUP BY trace_id
+"""
+
+
+def open_books(
+    folder: RunFolder, scenario: Scenario, late_after_s: float
+) -> duckdb.DuckDBPyConnection:
+    """Open ledger and evidence of a sealed run; the caller closes it. Without evidence nothing is joined."""
+    database = open_database()
+    database.execute(
+        LEDGER.format(
+            judged=text_list(scenario.judged_phases),
+            missed=literal(Outcome.MISSED),
+            expected=EXPECTED,
+            path=literal(folder.require_ledger()),
+        )
+    )
+    database.execute(f"CREATE VIEW spans AS {_spans(folder)}")
+    database.execute(
+        JOINS.format(
+            late_after_ns=round(late_after_s * 1e9),
+            lag_limit_ns=round(2e9 * scenario.settle.poll_s),
+        )
+    )
+    database.execute(JUDGED_TRACES)
+    _load_reach(database, scenario)
+    return database
+
+
+def _spans(folder: RunFolder) -> str:
+    if folder.spans_path.is_file():
+        return f"SELECT * FROM read_parquet({literal(folder.spans_path)})"  # noqa: S608 - quoted literal
+    columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in EVIDENCE_COLUMNS.items())
+    return f"SELECT {columns} LIMIT 0"
+
+
+def _load_reach(database: duckdb.DuckDBPyConnection, scenario: Scenario) -> None:
+    database.execute("CREATE TEMP TABLE reach (target VARCHAR, provider VARCHAR)")
+    for target in scenario.targets:
+        for provider in (target.provider,) if target.provider else target.may_reach or (None,):
+            database.execute("INSERT INTO reach VALUES (?, ?)", [target.name, provider])

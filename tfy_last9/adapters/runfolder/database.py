@@ -1,0 +1,66 @@
+"""An in-memory DuckDB for one job over one run folder, and durable writing of its results.
+
+Nothing is kept in a database file: a second process could not open it, not even to read. The folder
+holds Parquet only, and each job opens a database of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+THREADS = 2
+
+
+def open_database() -> duckdb.DuckDBPyConnection:
+    """Open an empty in-memory database that never downloads extensions; the caller closes it."""
+    database = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": THREADS,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            # The default spills into the working directory.
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"tfy-last9-spill-{os.getpid()}"),
+        },
+    )
+    database.execute("SET enable_progress_bar = false")
+    return database
+
+
+def literal(text: str | os.PathLike[str]) -> str:
+    """Return `text` as an SQL string literal, for places where DuckDB takes no parameter."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def text_list(values: tuple[str, ...]) -> str:
+    """Return an SQL list of strings, typed even when it is empty."""
+    return "[" + ", ".join(literal(value) for value in values) + "]::VARCHAR[]"
+
+
+def sync(path: Path) -> None:
+    """Make a file or a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_parquet(database: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write the rows of `query` to `path`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    database.execute(f"COPY ({query}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)")
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def scalar_int(database: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Return the one integer that `query` yields; a null counts as 0."""
+    row = database.execute(query).fetchone()
+    return int(row[0] or 0) if row else 0

@@ -1,0 +1,154 @@
+"""The events of one objective, in SQL: one narrow row per counted request, span or expected trace.
+
+Columns: `grp` (group values), `verdict` (good, bad or excluded), `value` (null for an event without
+one), `request_id`, `trace_id`, `detail`, and `seq`, `place` to order ties.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from tfy_last9.adapters.runfolder.join import complete
+from tfy_last9.adapters.runfolder.labels import (
+    Parameters,
+    group,
+    ledger_label,
+    matches,
+    span_label,
+)
+from tfy_last9.adapters.runfolder.values import Value, value_of
+from tfy_last9.model.objective import (
+    Book,
+    Completeness,
+    Objective,
+    Operator,
+    Population,
+    Ratio,
+    Threshold,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+COMPARISONS: dict[Operator, str] = {
+    Operator.LTE: "<=",
+    Operator.LT: "<",
+    Operator.GTE: ">=",
+    Operator.GT: ">",
+}
+
+CREATE = "CREATE OR REPLACE TEMP TABLE events AS "
+
+LEDGER_EVENTS = """
+SELECT {group} AS grp, {verdict} AS verdict, {value} AS value, l.request_id, l.trace_id,
+       l.outcome AS detail, l.seq, 0::BIGINT AS place
+FROM ledger l WHERE l.is_judged AND l.is_counted AND {where}
+"""
+
+SPAN_EVENTS = """
+SELECT {group} AS grp, {verdict} AS verdict, {value} AS value, l.request_id, s.trace_id,
+       CASE WHEN s.status = 'error' THEN coalesce(s.status_message, 'error') ELSE s.status END
+           AS detail,
+       l.seq, s.start_ns AS place
+FROM spans s JOIN judged_traces j ON j.trace_id = s.trace_id JOIN ledger l ON l.seq = j.seq
+WHERE s.role = {role} AND {where}
+"""
+
+TRACE_EVENTS = """
+SELECT {group} AS grp,
+       CASE WHEN NOT l.is_expected THEN 'excluded'
+            WHEN j.is_joined AND {complete} THEN 'good' ELSE 'bad' END AS verdict,
+       NULL::DOUBLE AS value, l.request_id, l.trace_id,
+       CASE WHEN j.is_conflict THEN 'join conflict'
+            WHEN NOT j.is_joined THEN 'missing'
+            ELSE 'shows only ' || array_to_string(j.found_roles, ', ') END AS detail,
+       l.seq, 0::BIGINT AS place
+FROM ledger l JOIN joins j ON j.seq = l.seq
+WHERE l.is_counted AND {where}
+"""
+"""Warm-up included. Requests that leave no trace are kept as excluded, so that a provider that only
+refused connections is still a group: one without evidence."""
+
+
+def load_events(database: duckdb.DuckDBPyConnection, objective: Objective) -> None:
+    """Replace the table `events` by those of `objective`."""
+    indicator = objective.indicator
+    match indicator:
+        case Threshold():
+            _load_threshold(database, objective.group_by, indicator)
+        case Ratio():
+            _load_ratio(database, objective.group_by, indicator)
+        case Completeness():
+            _load_completeness(database, objective.group_by, indicator)
+        case _:
+            assert_never(indicator)
+
+
+def _load_threshold(
+    database: duckdb.DuckDBPyConnection, group_by: tuple[str, ...], threshold: Threshold
+) -> None:
+    value = value_of(threshold.population.book, threshold.field)
+    parameters = Parameters()
+    verdict = _threshold_verdict(value, threshold, parameters)
+    number = f"CASE WHEN {value.applies} THEN {_finite(value)} END"
+    _load(database, threshold.population, group_by, verdict, number, parameters)
+
+
+def _threshold_verdict(value: Value, threshold: Threshold, parameters: Parameters) -> str:
+    finite, compare = _finite(value), COMPARISONS[threshold.op]
+    limit = parameters.bind(threshold.limit)
+    return (
+        f"CASE WHEN NOT coalesce({value.applies}, false) THEN 'excluded' "
+        f"WHEN {finite} {compare} {limit} THEN 'good' "
+        f"WHEN {finite} IS NOT NULL OR {value.owed} THEN 'bad' ELSE 'excluded' END"
+    )
+
+
+def _finite(value: Value) -> str:
+    return f"CASE WHEN isfinite(({value.sql})::DOUBLE) THEN ({value.sql})::DOUBLE END"
+
+
+def _load_ratio(
+    database: duckdb.DuckDBPyConnection, group_by: tuple[str, ...], ratio: Ratio
+) -> None:
+    parameters = Parameters()
+    label = ledger_label if ratio.population.book is Book.LEDGER else span_label
+    bad = matches(ratio.bad, label, parameters)
+    verdict = f"CASE WHEN {bad} THEN 'bad' ELSE 'good' END"
+    _load(database, ratio.population, group_by, verdict, "NULL::DOUBLE", parameters)
+
+
+def _load(
+    database: duckdb.DuckDBPyConnection,
+    population: Population,
+    group_by: tuple[str, ...],
+    verdict: str,
+    value: str,
+    parameters: Parameters,
+) -> None:
+    is_ledger = population.book is Book.LEDGER
+    label = ledger_label if is_ledger else span_label
+    parts = {
+        "group": group(group_by, label, parameters),
+        "where": matches(population.where, label, parameters),
+        "verdict": verdict,
+        "value": value,
+    }
+    if is_ledger:
+        sql = LEDGER_EVENTS.format(**parts)
+    else:
+        role = parameters.bind(population.span.value if population.span else None)
+        sql = SPAN_EVENTS.format(role=role, **parts)
+    database.execute(CREATE + sql, parameters.values)
+
+
+def _load_completeness(
+    database: duckdb.DuckDBPyConnection, group_by: tuple[str, ...], indicator: Completeness
+) -> None:
+    parameters = Parameters()
+    sql = TRACE_EVENTS.format(
+        group=group(group_by, ledger_label, parameters),
+        complete=complete(indicator.require, outcome="l.outcome"),
+        where=matches(indicator.where, ledger_label, parameters),
+    )
+    database.execute(CREATE + sql, parameters.values)

@@ -1,0 +1,160 @@
+"""The join of the two books, in SQL: which span is a trace's root, which row found which trace.
+
+Works on two relations: `spans` (the evidence columns, and `is_typed`: the span carries
+`tfy.span_type`) and `facts` (what the client itself knows of each row). Leaves `roles` and `joins`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfy_last9.adapters.runfolder.database import literal, text_list
+from tfy_last9.model.request import EXPECTS_TRACE, JoinPath, Outcome
+from tfy_last9.model.trace import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import duckdb
+
+DEFAULT_REQUIRED = (Role.ROOT, Role.MODEL)
+"""What a complete trace shows unless an objective asks for something else."""
+
+EXPECTED = "(coalesce(written, false) AND outcome IN ({}))".format(
+    ", ".join(literal(outcome) for outcome in sorted(EXPECTS_TRACE))
+)
+"""SQL over a ledger row: a trace of it must exist."""
+
+FACTS = """
+CREATE OR REPLACE TEMP TABLE facts AS
+SELECT seq, request_id, outcome, client_trace_id, {expected} AS is_expected,
+       CASE WHEN coalesce(join_path, '{header}') = '{header}' THEN trace_id END AS header_trace_id,
+       CASE WHEN coalesce(join_path, '{header}') = '{header}' THEN root_span_id END AS header_span_id,
+       epoch_ns + started_ns AS started_utc_ns,
+       epoch_ns + finished_ns AS finished_utc_ns
+FROM read_parquet({ledger})
+"""
+"""Trace ids that an earlier collection filled in are forgotten: only the client's own count."""
+
+ROLES = """
+CREATE OR REPLACE TEMP TABLE roles AS
+WITH typed AS (
+    SELECT trace_id, bool_or(is_typed) AS any_typed FROM spans GROUP BY trace_id
+), services AS (
+    SELECT DISTINCT trace_id, service FROM spans JOIN typed USING (trace_id)
+    WHERE is_typed OR (NOT any_typed AND role <> 'other')
+), own AS (
+    SELECT s.trace_id, s.span_id, s.parent_span_id, s.role, s.request_id, s.start_ns,
+           v.service IS NOT NULL AS is_gateway
+    FROM spans s LEFT JOIN services v ON v.trace_id = s.trace_id AND v.service = s.service
+)
+SELECT s.trace_id, s.span_id, s.request_id, s.start_ns,
+       CASE
+           WHEN NOT s.is_gateway THEN 'other'
+           WHEN s.role NOT IN ('root', 'other') THEN s.role
+           WHEN coalesce(p.is_gateway, false) THEN 'other'
+           WHEN s.role = 'root' OR s.parent_span_id IS NULL OR p.span_id IS NOT NULL THEN 'root'
+           ELSE 'other'
+       END AS role
+FROM own s LEFT JOIN own p ON p.trace_id = s.trace_id AND p.span_id = s.parent_span_id
+"""
+"""The root is the gateway span whose parent is not a gateway span of the same trace. A gateway span is
+one of a service that writes `tfy.span_type` (a caller's or a provider's own span in the same trace is
+not); where nothing in the trace is typed, one of a service with a recognised role. A span of no
+recognised role whose parent was lost stays `other`: an orphan must not stand in for a lost root."""
+
+JOINS = """
+CREATE OR REPLACE TEMP TABLE joins AS
+WITH shown AS (
+    SELECT trace_id, list_sort(list(DISTINCT role)) AS found_roles FROM roles GROUP BY trace_id
+), roots AS (
+    SELECT trace_id, span_id, request_id, start_ns FROM roles WHERE role = 'root'
+), named AS (
+    SELECT f.seq, f.request_id, f.header_trace_id AS trace_id, f.header_span_id AS span_id,
+           '{header}' AS path
+    FROM facts f SEMI JOIN shown w ON w.trace_id = f.header_trace_id
+    UNION ALL
+    SELECT f.seq, f.request_id, f.client_trace_id, NULL, '{traceparent}'
+    FROM facts f SEMI JOIN shown w ON w.trace_id = f.client_trace_id
+    WHERE f.header_trace_id IS DISTINCT FROM f.client_trace_id
+), checked AS (
+    SELECT n.seq, n.trace_id, n.path, coalesce(r.span_id, n.span_id) AS root_span_id,
+           coalesce(r.request_id <> n.request_id, false) AS is_other
+    FROM named n LEFT JOIN roots r ON r.trace_id = n.trace_id
+    QUALIFY row_number() OVER (
+        PARTITION BY n.seq, n.path
+        ORDER BY r.span_id = n.span_id DESC NULLS LAST,
+                 r.request_id = n.request_id DESC NULLS LAST, r.start_ns, r.span_id) = 1
+), labelled AS (
+    SELECT f.seq, r.trace_id, r.span_id AS root_span_id
+    FROM facts f JOIN roots r ON r.request_id = f.request_id
+    QUALIFY row_number() OVER (PARTITION BY f.seq ORDER BY r.start_ns, r.trace_id, r.span_id) = 1
+), chosen AS (
+    SELECT f.seq, f.outcome, f.is_expected, f.started_utc_ns, f.finished_utc_ns,
+           coalesce(h.is_other, false) AS is_conflict,
+           CASE
+               WHEN h.is_other THEN NULL
+               WHEN h.seq IS NOT NULL THEN '{header}'
+               WHEN m.seq IS NOT NULL THEN '{metadata}'
+               WHEN t.seq IS NOT NULL AND NOT t.is_other THEN '{traceparent}'
+           END AS join_path,
+           f.header_trace_id, f.header_span_id, h.root_span_id AS h_root,
+           m.trace_id AS m_trace, m.root_span_id AS m_root,
+           t.trace_id AS t_trace, t.root_span_id AS t_root
+    FROM facts f
+    LEFT JOIN checked h ON h.seq = f.seq AND h.path = '{header}'
+    LEFT JOIN checked t ON t.seq = f.seq AND t.path = '{traceparent}'
+    LEFT JOIN labelled m ON m.seq = f.seq
+), placed AS (
+    SELECT * EXCLUDE (header_trace_id, header_span_id, h_root, m_trace, m_root, t_trace, t_root),
+           CASE join_path WHEN '{metadata}' THEN m_trace WHEN '{traceparent}' THEN t_trace
+                ELSE header_trace_id END AS trace_id,
+           CASE join_path WHEN '{header}' THEN h_root WHEN '{metadata}' THEN m_root
+                WHEN '{traceparent}' THEN t_root ELSE header_span_id END AS root_span_id
+    FROM chosen
+)
+SELECT p.*, coalesce(w.found_roles, []) AS found_roles,
+       p.join_path IS NOT NULL AND {complete} AS is_complete
+FROM placed p LEFT JOIN shown w ON w.trace_id = p.trace_id
+"""
+"""Header first; its trace must not carry another request's id, else the row stays unjoined (conflict).
+Then the request id that came back in the metadata, then the `traceparent` that was sent."""
+
+
+def complete(required: Iterable[Role], outcome: str = "outcome") -> str:
+    """Return SQL over the column `outcome` and `found_roles`: every required role is shown.
+
+    Of a request that ended `http_error` only the root can be asked for: it may have been turned away
+    before a model was chosen.
+    """
+    roles = tuple(sorted(role.value for role in set(required)))
+    early = tuple(role for role in roles if role == Role.ROOT)
+    return (
+        f"list_has_all(coalesce(found_roles, []), CASE WHEN {outcome} = {literal(Outcome.HTTP_ERROR)} "
+        f"THEN {text_list(early)} ELSE {text_list(roles)} END)"
+    )
+
+
+def load_facts(database: duckdb.DuckDBPyConnection, ledger: Path) -> None:
+    """Make `facts` from the sealed ledger."""
+    database.execute(
+        FACTS.format(expected=EXPECTED, header=JoinPath.HEADER.value, ledger=literal(ledger))
+    )
+
+
+def assign_roles(database: duckdb.DuckDBPyConnection) -> None:
+    """Make `roles` from `spans`."""
+    database.execute(ROLES)
+
+
+def join_books(database: duckdb.DuckDBPyConnection, required: Iterable[Role]) -> None:
+    """Make `joins`, one row per ledger row, from `facts` and `roles`."""
+    database.execute(
+        JOINS.format(
+            header=JoinPath.HEADER.value,
+            metadata=JoinPath.METADATA.value,
+            traceparent=JoinPath.TRACEPARENT.value,
+            complete=complete(required),
+        )
+    )

@@ -1,0 +1,105 @@
+"""Value fields in SQL: every name of `model.fields.VALUE_FIELDS`, where it is read and when it applies.
+
+A value that is absent or not finite is null, never 0. Whether a null is bad or carries no claim is the
+field's business: see `Value`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfy_last9.adapters.runfolder.labels import json_pointer
+from tfy_last9.errors import ConfigurationError
+from tfy_last9.model.fields import VALUE_FIELDS
+from tfy_last9.model.objective import Book
+
+WAITED = "('ok', 'timeout', 'stream_broken', 'aborted')"
+"""Outcomes after which a missing latency is bad: somebody waited and got nothing."""
+SERVED = "('ok')"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """SQL of one field over a ledger row `l` or a span `s`."""
+
+    sql: str
+    """The number, in the field's unit, or null."""
+    owed: str
+    """True where a null counts as bad; elsewhere a null is excluded."""
+    applies: str = "true"
+    """False where the event carries no claim whatever its value (a first token without streaming)."""
+
+
+def _waited(sql: str, applies: str = "true") -> Value:
+    return Value(sql, owed=f"l.outcome IN {WAITED}", applies=applies)
+
+
+def _reported(column: str) -> Value:
+    """Read a number the provider reports: a served request owes it, a broken one got not that far."""
+    return Value(f"l.{column}", owed=f"l.outcome IN {SERVED}")
+
+
+LEDGER_VALUES: dict[str, Value] = {
+    "ttft_ms": _waited("(l.first_token_ns - l.due_ns) / 1e6", applies="l.stream"),
+    "first_answer_ms": _waited("(l.first_answer_ns - l.due_ns) / 1e6", applies="l.stream"),
+    # Only a served request has a total time: a time-out after 5 s must not meet a limit of 6 s.
+    "total_ms": _waited("CASE WHEN l.outcome = 'ok' THEN (l.finished_ns - l.due_ns) / 1e6 END"),
+    "start_lag_ms": _waited("(l.started_ns - l.due_ns) / 1e6"),
+    # One token has no gap after it.
+    "max_gap_ms": _waited(
+        "l.max_gap_ns / 1e6",
+        applies="l.stream AND NOT (l.outcome = 'ok' AND l.max_gap_ns IS NULL "
+        "AND coalesce(l.chunks, 0) = 1)",
+    ),
+    # As the user felt it: over the whole wait, from the due instant.
+    "tokens_per_s": _waited(
+        "CASE WHEN l.outcome = 'ok' AND l.finished_ns > l.due_ns "
+        "THEN l.output_tokens * 1e9 / (l.finished_ns - l.due_ns) END"
+    ),
+    "output_tokens": _reported("output_tokens"),
+    "input_tokens": _reported("input_tokens"),
+    "cost_usd": _reported("cost_usd"),
+}
+
+
+def _attribute(*names: str) -> str:
+    """Return SQL for the first of several span attributes that holds a finite number or its text."""
+    numbers = (
+        f"TRY_CAST(json_extract_string(s.attributes, '{json_pointer(name)}') AS DOUBLE)"
+        for name in names
+    )
+    return "coalesce(" + ", ".join(f"CASE WHEN isfinite({n}) THEN {n} END" for n in numbers) + ")"
+
+
+def _reported_by_gateway(*names: str, applies: str = "true") -> Value:
+    return Value(_attribute(*names), owed="true", applies=f"s.status <> 'error' AND {applies}")
+
+
+METRIC = "tfy.model.metric."
+STREAMED = (
+    f"coalesce(json_extract_string(s.attributes, '{json_pointer('tfy.model.streaming')}'), 'true') "
+    "<> 'false'"
+)
+"""TrueFoundry writes first-token and inter-token times for streams only."""
+
+SPAN_VALUES: dict[str, Value] = {
+    "duration_ms": Value("s.duration_ns / 1e6", owed="true", applies="s.status <> 'error'"),
+    "ttft_ms": _reported_by_gateway(f"{METRIC}time_to_first_token_in_ms", applies=STREAMED),
+    "inter_token_ms": _reported_by_gateway(f"{METRIC}inter_token_latency_in_ms", applies=STREAMED),
+    "input_tokens": _reported_by_gateway(
+        f"{METRIC}input_tokens", "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"
+    ),
+    "output_tokens": _reported_by_gateway(
+        f"{METRIC}output_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"
+    ),
+    "cost_usd": _reported_by_gateway(f"{METRIC}cost_in_usd", "gen_ai.usage.cost_usd"),
+}
+
+
+def value_of(book: Book, name: str) -> Value:
+    """Return the SQL of a value field."""
+    table = LEDGER_VALUES if book is Book.LEDGER else SPAN_VALUES
+    if name not in table:
+        known = ", ".join(field for of, field in VALUE_FIELDS if of is book)
+        raise ConfigurationError(f"{book.value} has no field {name!r}; it has {known}")
+    return table[name]
