@@ -1,0 +1,73 @@
+"""Settings from the process environment and a `.env` file; the process environment wins.
+
+Secrets are held in records whose `repr` does not show them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from tfy_last9.errors import ConfigurationError, MissingSettings
+
+NO_GATEWAY = "no gateway to test: TFY_GATEWAY_URL and TFY_API_KEY are not set"
+GATEWAY_REMEDIES = (
+    "rehearse in the embedded sandbox with `--sandbox`, or set both variables (environment or .env): "
+    "the base URL of your TrueFoundry AI Gateway, and a personal or virtual account token"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where load goes, and the key it carries."""
+
+    url: str
+    api_key: str = field(repr=False)
+
+
+def read_environment(dotenv: Path = Path(".env")) -> dict[str, str]:
+    """Return the process environment over the values of `.env` (a missing file is no error)."""
+    stored = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    return stored | dict(os.environ)
+
+
+def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
+    """Return the gateway's address and key. Raises `MissingSettings` naming both remedies."""
+    url, key = environment.get("TFY_GATEWAY_URL", ""), environment.get("TFY_API_KEY", "")
+    if not url and not key:
+        raise MissingSettings(NO_GATEWAY, hint=GATEWAY_REMEDIES)
+    for name, value in (("TFY_GATEWAY_URL", url), ("TFY_API_KEY", key)):
+        if not value:
+            raise MissingSettings(f"{name} is not set", hint=GATEWAY_REMEDIES)
+    return GatewaySettings(checked_url("TFY_GATEWAY_URL", url), key)
+
+
+def checked_url(name: str, url: str) -> str:
+    """Return `url` without a trailing slash; https is required except on loopback."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(
+            f"{name} is {url!r}: expected a URL such as https://gateway.example"
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"{name} is {url!r}: a key would travel unencrypted",
+            hint="use https; plain http is accepted for loopback addresses only",
+        )
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

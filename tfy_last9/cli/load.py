@@ -1,0 +1,135 @@
+"""The load process: Locust, started with the run folder in its environment, watched until it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tfy_last9.adapters.environment import GatewaySettings
+from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.cli.console import Console
+from tfy_last9.errors import TfyError
+from tfy_last9.model.scenario import Scenario
+
+LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
+SPAWN_RATE_PER_S = 100
+GRACE_S = 15.0
+REPORT_EVERY_S = 5.0
+LOG = "load.log"
+
+
+class LoadProcess:
+    """Locust running one scenario."""
+
+    def __init__(
+        self, folder: RunFolder, scenario: Scenario, gateway: GatewaySettings, workers: int
+    ) -> None:
+        self._folder = folder
+        self._scenario = scenario
+        self._log = (folder.path / LOG).open("wb")
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            _command(scenario, workers),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to handle
+            env=_environment(folder, gateway),
+        )
+
+    def watch(self, console: Console, check: Callable[[], None]) -> str | None:
+        """Wait for the end, telling how it goes; return what went wrong with the process, or None.
+
+        `check` is called often and may raise: the load is then ended before the error goes on.
+        """
+        reported = time.monotonic()
+        try:
+            while self._process.poll() is None:
+                check()
+                time.sleep(0.2)
+                progress = read_progress(self._folder)
+                if progress is None:
+                    continue
+                line = progress_line(progress, self._scenario)
+                console.tick(line)
+                if time.monotonic() - reported >= REPORT_EVERY_S and not sys.stderr.isatty():
+                    reported = time.monotonic()
+                    console.say(line)
+        except (TfyError, KeyboardInterrupt):
+            self.stop()
+            raise
+        finally:
+            self._log.close()
+        code = self._process.returncode
+        return None if code == 0 else f"the load process ended with exit code {code}, see {LOG}"
+
+    def stop(self) -> None:
+        """End the load: what is in flight may finish for a moment; a second Ctrl-C does not wait."""
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=GRACE_S)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal the process group: Locust's forked workers are in it."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+
+
+def _command(scenario: Scenario, workers: int) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    command += [
+        "--users",
+        str(scenario.limits.users),
+        "--spawn-rate",
+        str(SPAWN_RATE_PER_S * workers),
+    ]
+    command += ["--only-summary", "--loglevel", "INFO"]
+    return [*command, "--processes", str(workers)] if workers > 1 else command
+
+
+def _environment(folder: RunFolder, gateway: GatewaySettings) -> Mapping[str, str]:
+    """Return the child's environment: the key travels here, never as an argument."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    return kept | {
+        "TFY_RUN_DIR": str(folder.path.resolve()),
+        "TFY_GATEWAY_URL": gateway.url,
+        "TFY_API_KEY": gateway.api_key,
+    }
+
+
+def read_progress(folder: RunFolder) -> dict[str, Any] | None:
+    """Return the newest progress document of the load process, if there is one."""
+    try:
+        document: dict[str, Any] = orjson.loads((folder.work_path / "progress.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return document
+
+
+def progress_line(progress: Mapping[str, Any], scenario: Scenario) -> str:
+    """Return one line on how the load goes."""
+    slow = ", ".join(
+        f"{name} {target['ttft_p95_ns'] / 1e6:.0f} ms"
+        for name, target in sorted(progress["targets"].items())
+        if target["ttft_p95_ns"] is not None
+    )
+    text = (
+        f"load: {progress['finished']} finished, {progress['in_flight']} in flight, "
+        f"{progress['errors']} errors, {progress['missed']} missed"
+    )
+    return f"{text} | p95 to first token, last second: {slow}" if slow else text
+
+
+def expected_duration_s(scenario: Scenario) -> float:
+    """Return how long the load takes, start of Locust included, roughly."""
+    return scenario.duration_s + scenario.limits.users / SPAWN_RATE_PER_S + 3

@@ -1,0 +1,219 @@
+"""One worker's part of one run: feeds users, makes rows, ships them, and ends without losing any."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+import orjson
+
+from tfy_last9.arrivals.schedule import Arrival, share
+from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.model.scenario import Scenario
+from tfy_last9.swarm.breaker import Breaker
+from tfy_last9.swarm.call import Answer, Driver
+from tfy_last9.swarm.health import Counts, HealthMeter
+from tfy_last9.swarm.pool import UserPool
+from tfy_last9.swarm.record import Epoch, Recorder
+
+SHIP_EVERY_S = 1.0
+"""A worker that is killed loses at most this much of its ledger."""
+_NS_PER_S = 1_000_000_000
+Send = Callable[[str, dict[str, Any]], None]
+"""Sends a message of a type to the master (or, in a local run, to ourselves)."""
+Fire = Callable[[LedgerRow], None]
+"""Tells Locust's own statistics about a finished request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of which run this worker has."""
+
+    run_id: str
+    worker: int
+    workers: int
+    start_ns: int
+    """UTC instant of schedule zero, the same for all workers."""
+
+
+@dataclass(slots=True)
+class TargetProgress:
+    """What happened to one target since the last sample, for people who watch."""
+
+    finished: int = 0
+    errors: int = 0
+    ttft_ns: list[int] = field(default_factory=list)
+
+
+class Session:
+    """Life of a session: `start`, then `serve` once per arrival, then `finish` (once, whoever asks)."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        part: Share,
+        driver: Driver,
+        pool: UserPool,
+        send: Send,
+        fire: Fire,
+    ) -> None:
+        self._part = part
+        self._driver = driver
+        self._pool = pool
+        self._send = send
+        self._fire = fire
+        self._epoch = Epoch.now()
+        self._recorder = Recorder(scenario, part.run_id, part.worker, self._epoch)
+        self._arrivals: Iterator[Arrival] = share(scenario, part.worker, part.workers)
+        self._targets = [target.name for target in scenario.targets]
+        self._breaker = Breaker()
+        self._meter = HealthMeter(part.worker)
+        self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
+        self._rows: list[LedgerRow] = []
+        self._shipped = 0
+        self._batches = 0
+        self._exhausted = False
+        self._finished = False
+        self._greenlets: list[Any] = []
+        self.counts = Counts()
+
+    def start(self) -> None:
+        """Begin feeding users; schedule zero is `start_ns`, normally a moment ahead."""
+        ahead_ns = self._part.start_ns - time.time_ns()
+        self._recorder.zero_ns = time.monotonic_ns() + ahead_ns
+        self._meter.start()
+        self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
+
+    def serve(self, arrival: Arrival) -> None:
+        """Send one arrival's request and write its row, whatever happens to it."""
+        if self._breaker.is_stopped(self._targets[arrival.target]):
+            row = self._recorder.unsent(arrival, Outcome.ABORTED, "target_stopped")
+            self._rows.append(row)
+            self.counts.finished += 1
+            return
+        call = self._recorder.call(arrival)
+        answer = Answer(started_ns=time.monotonic_ns())
+        self._meter.started_late_by(answer.started_ns - self._recorder.zero_ns - arrival.due_ns)
+        self.counts.started += 1
+        self.counts.in_flight += 1
+        try:
+            self._driver.send(call, answer)
+            self._breaker.take(call.target.name, answer)
+        finally:  # a killed greenlet still leaves a row: outcome `aborted`
+            self.counts.in_flight -= 1
+            self.counts.finished += 1
+            row = self._recorder.row(call, answer)
+            self._rows.append(row)
+            self._note(row)
+        self._fire(row)
+
+    def drain(self, timeout_s: float) -> None:
+        """Send nothing new, wait for what is in flight, then `finish`."""
+        self._pool.close()
+        self._stop_feeding()
+        until = time.monotonic() + timeout_s
+        while not self._is_idle() and time.monotonic() < until:
+            gevent.sleep(0.02)
+        self.finish()
+
+    def finish(self) -> None:
+        """Ship what is left and say goodbye. Idempotent: every way a run can end comes through here."""
+        if self._finished:
+            return
+        self._finished = True
+        self._stop_feeding()
+        self._pool.close()
+        self._ship()
+        self._send("tfy.done", self._farewell())
+        self._meter.stop()
+        self._driver.close()
+
+    def _farewell(self) -> dict[str, Any]:
+        return {
+            "worker": self._part.worker,
+            "epoch_ns": self._epoch.utc_ns,
+            "rows": self._shipped,
+            "offered": self.counts.offered,
+            "exhausted": self._exhausted,
+            "stopped": [
+                {
+                    "target": target,
+                    "status": trip.status,
+                    "message": trip.message,
+                    "skipped": trip.skipped,
+                }
+                for target, trip in self._breaker.trips.items()
+            ],
+        }
+
+    def _stop_feeding(self) -> None:
+        for greenlet in self._greenlets:
+            if greenlet is not gevent.getcurrent():
+                greenlet.kill(block=False)
+
+    def _feed(self) -> None:
+        """Hand each arrival to a waiting user at its due instant; count those nobody can take."""
+        for arrival in self._arrivals:
+            due_ns = self._recorder.zero_ns + arrival.due_ns
+            wait_ns = due_ns - time.monotonic_ns()
+            if wait_ns > 0:
+                gevent.sleep(wait_ns / _NS_PER_S)
+            self.counts.offered += 1
+            if not self._pool.hand_over(arrival):
+                self.counts.missed += 1
+                self._rows.append(self._recorder.unsent(arrival, Outcome.MISSED, None))
+        self._exhausted = True
+
+    def _tick(self) -> None:
+        """Ship rows and health once a second, and end the session when its schedule is done."""
+        next_ns = time.monotonic_ns()
+        while True:
+            gevent.sleep(0.05)
+            if self._exhausted and self._is_idle():
+                self.finish()
+                return
+            if time.monotonic_ns() >= next_ns:
+                next_ns = time.monotonic_ns() + int(SHIP_EVERY_S * _NS_PER_S)
+                self._ship()
+
+    def _is_idle(self) -> bool:
+        return self.counts.offered == self.counts.missed + self.counts.finished
+
+    def _ship(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows:
+            self._shipped += len(rows)
+            self._batches += 1
+            lines = b"".join(_line(row) for row in rows)
+            batch = {"worker": self._part.worker, "batch": self._batches, "rows": lines}
+            self._send("tfy.rows", batch)
+        sample = self._meter.sample(self.counts)
+        progress = {name: _summary(target) for name, target in self._progress.items()}
+        self._progress.clear()
+        counts = {"offered": self.counts.offered, "errors": self.counts.errors}
+        self._send("tfy.health", {"sample": sample, "targets": progress} | counts)
+
+    def _note(self, row: LedgerRow) -> None:
+        progress = self._progress[row.target]
+        progress.finished += 1
+        if row.outcome != Outcome.OK:
+            progress.errors += 1
+            self.counts.errors += 1
+        if row.first_token_ns is not None:
+            progress.ttft_ns.append(row.first_token_ns - row.due_ns)
+
+
+def _line(row: LedgerRow) -> bytes:
+    """Return one NDJSON line; nulls are left out, absent is null when read back."""
+    fields = zip(LedgerRow._fields, row, strict=True)
+    return orjson.dumps({name: value for name, value in fields if value is not None}) + b"\n"
+
+
+def _summary(target: TargetProgress) -> dict[str, object]:
+    ordered = sorted(target.ttft_ns)
+    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))] if ordered else None
+    return {"finished": target.finished, "errors": target.errors, "ttft_p95_ns": p95}

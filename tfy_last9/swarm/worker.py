@@ -1,0 +1,102 @@
+"""The worker's half of the plugin: takes a share of a run from the master and works it off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from locust.env import Environment
+
+from tfy_last9.adapters.environment import GatewaySettings
+from tfy_last9.adapters.files.scenario import scenario_from_json
+from tfy_last9.arrivals.schedule import Arrival
+from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.model.scenario import Driver as DriverName
+from tfy_last9.model.scenario import Limits
+from tfy_last9.swarm.call import Driver
+from tfy_last9.swarm.pool import UserPool
+from tfy_last9.swarm.session import Session, Share
+
+_NS_PER_MS = 1_000_000
+
+
+class Refused(Exception):
+    """A request that did not end well; its text is what Locust groups failures by."""
+
+
+class Worker:
+    """Lives as long as the process; makes one `Session` per run."""
+
+    def __init__(self, environment: Environment, gateway: GatewaySettings) -> None:
+        self._environment = environment
+        self._gateway = gateway
+        self.pool = UserPool()
+        self._session: Session | None = None
+        runner: Any = environment.runner
+        runner.register_message("tfy.start", self._on_start, concurrent=True)
+        runner.register_message("tfy.drain", self._on_drain, concurrent=True)
+        events = environment.events
+        events.test_start.add_listener(self._on_test_start)
+        events.test_stopping.add_listener(self._on_test_stopping)
+        events.quitting.add_listener(self._on_quitting)
+
+    def serve(self, arrival: Arrival) -> None:
+        """Send one arrival (called by users)."""
+        assert self._session is not None
+        self._session.serve(arrival)
+
+    def _on_test_start(self, **_: Any) -> None:
+        self.pool.reopen()
+
+    def _on_start(self, msg: Any, **_: Any) -> None:
+        data = msg.data
+        scenario = scenario_from_json(data["scenario"])
+        part = Share(data["run_id"], data["worker"], data["workers"], data["start_ns"])
+        driver = make_driver(scenario.driver, self._gateway, scenario.limits)
+        self._session = Session(scenario, part, driver, self.pool, self._send, self._fire)
+        self._session.start()
+
+    def _on_drain(self, **_: Any) -> None:
+        if self._session is not None:
+            self._session.drain(self._environment.stop_timeout)
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        self._on_drain()
+
+    def _on_quitting(self, **_: Any) -> None:
+        if self._session is not None:
+            self._session.finish()
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        runner: Any = self._environment.runner
+        runner.send_message(kind, data)
+
+    def _fire(self, row: LedgerRow) -> None:
+        """One `request` event per request; time to first token as a side entry, so that totals stay right."""
+        if row.finished_ns is None:
+            return
+        kind = row.api.upper()
+        failure = None
+        if row.outcome != Outcome.OK:
+            failure = Refused(f"{row.outcome}: {row.error_type}")
+        self._environment.events.request.fire(
+            request_type=kind,
+            name=row.target,
+            response_time=(row.finished_ns - row.due_ns) / _NS_PER_MS,
+            response_length=row.bytes_in or 0,
+            exception=failure,
+            context={},
+        )
+        if row.first_token_ns is not None:
+            entry = self._environment.stats.get(row.target, "TTFT")
+            entry.log((row.first_token_ns - row.due_ns) / _NS_PER_MS, 0)
+
+
+def make_driver(name: DriverName, gateway: GatewaySettings, limits: Limits) -> Driver:
+    """Return the client a scenario asks for."""
+    if name is DriverName.OPENAI:
+        from tfy_last9.swarm.sdk import OpenAiDriver  # noqa: PLC0415 - costs 0.5 s that few runs need
+
+        return OpenAiDriver(gateway.url, gateway.api_key, limits)
+    from tfy_last9.swarm.stream import StreamDriver  # noqa: PLC0415 - the other of the pair
+
+    return StreamDriver(gateway.url, gateway.api_key, limits)
