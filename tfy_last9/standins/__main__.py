@@ -14,6 +14,7 @@ PARTS = {
     "last9": "tfy_last9.standins.last9.serve",
 }
 BAD_USAGE = 24
+ARGPARSE_USAGE = 2
 
 
 def main(argv: list[str]) -> int:
@@ -28,5 +29,13 @@ def main(argv: list[str]) -> int:
     return exit_code
 
 
+def start() -> int:
+    """Run with the process arguments; bad usage ends with the code the whole program uses for it."""
+    try:
+        return main(sys.argv[1:])
+    except SystemExit as stop:
+        return BAD_USAGE if stop.code == ARGPARSE_USAGE else int(stop.code or 0)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(start())

@@ -1,0 +1,193 @@
+"""The gateway's HTTP surface: chat completions, models, readiness, and the sandbox's fault switch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from tfy_last9.standins.asgi import (
+    ClientWatch,
+    Header,
+    Receive,
+    Scope,
+    Send,
+    carries_key,
+    header,
+    read_body,
+    send_json,
+)
+from tfy_last9.standins.faults import Fault, FaultError, FaultSet, Owner, parse
+from tfy_last9.standins.gateway import envelope, identifiers, request
+from tfy_last9.standins.gateway.catalogue import CARDS
+from tfy_last9.standins.gateway.chat import Chat
+from tfy_last9.standins.gateway.envelope import Rejection
+from tfy_last9.standins.gateway.export import TraceExport
+from tfy_last9.standins.gateway.settings import Settings
+from tfy_last9.standins.gateway.story import OK, Story
+from tfy_last9.standins.gateway.upstream import Upstream, UpstreamLost
+from tfy_last9.standins.journal import Journal
+
+SHORT_HAND_CHARACTERS = 100
+CHAT_PATHS = frozenset({"/chat/completions", "/v1/chat/completions"})
+MODEL_PATHS = frozenset({"/models", "/v1/models"})
+
+
+class Gateway:
+    """The ASGI app."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        upstream: Upstream,
+        export: TraceExport,
+        provider_faults: list[Fault],
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._upstream = upstream
+        self._export = export
+        self._provider_faults = provider_faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch by path."""
+        path, method = scope["path"], scope["method"]
+        if path in CHAT_PATHS and method == "POST":
+            await self._chat(scope, receive, send)
+        elif path == "/":
+            await send_json(send, OK, {"status": "ok"})
+        elif path in MODEL_PATHS:
+            await self._models(scope, send)
+        elif path == "/sandbox/faults":
+            await self._change_faults(scope, receive, send)
+        else:
+            await send_json(send, 404, envelope.not_found(method, path).document())
+
+    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        story = self._begin(scope)
+        raw = await read_body(receive)
+        try:
+            with ClientWatch(receive) as client:
+                await self._answer(scope, raw, story, send)
+            if client.left:
+                _left(story)
+        finally:
+            self._finish(story)
+
+    def _begin(self, scope: Scope) -> Story:
+        received_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+        trace_id, parent = identifiers.trace_id(wall_ns), None
+        if self._settings.honour_traceparent:
+            ids = identifiers.read_traceparent(header(scope, b"traceparent"))
+            trace_id, parent = ids or (trace_id, None)
+        return Story(trace_id, identifiers.span_id(), parent, received_ns, wall_ns - received_ns)
+
+    async def _answer(self, scope: Scope, raw: bytes, story: Story, send: Send) -> None:
+        chat = None
+        try:
+            request.authenticate(scope, self._settings.api_key)
+            story.subject = request.SUBJECT
+            story.metadata = request.read_metadata(scope)
+            story.wants_trace = request.wants_trace(scope)
+            body = request.parse_body(raw)
+            _describe(story, body)
+            admitted = request.admit(scope, body)
+            story.streaming = admitted.streaming
+            chat = Chat(story, admitted, self._upstream, send, (_target(story),))
+            await chat.serve()
+        except Rejection as rejection:
+            _refused(story, rejection)
+            if chat is not None and chat.started:
+                story.status, story.outcome = OK, "stream_broken"
+                await chat.break_off(rejection)
+                return
+            # The header names a trace, so it goes only where one will exist.
+            headers = (_target(story),) if self._is_traced(story) else ()
+            await send_json(send, rejection.status, rejection.document(), headers)
+
+    def _is_traced(self, story: Story) -> bool:
+        reached_a_model = bool(story.attempts)
+        return story.wants_trace and (
+            reached_a_model or story.status in self._settings.traced_rejections
+        )
+
+    def _finish(self, story: Story) -> None:
+        story.finished_ns = time.monotonic_ns()
+        self._journal.write("request", **story.journal_fields())
+        if self._is_traced(story):
+            self._export.submit(story)
+
+    async def _models(self, scope: Scope, send: Send) -> None:
+        if not carries_key(scope, self._settings.api_key):
+            rejection = envelope.unauthorized()
+            await send_json(send, rejection.status, rejection.document())
+            return
+        data = [
+            {"id": card.name, "object": "model", "created": 0, "owned_by": card.account}
+            for card in CARDS
+        ]
+        await send_json(send, OK, {"object": "list", "data": data})
+
+    async def _change_faults(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request.authenticate(scope, self._settings.api_key)
+            if scope["method"] == "PUT":
+                await self._replace_faults(await read_body(receive))
+        except Rejection as rejection:
+            await send_json(send, rejection.status, rejection.document())
+            return
+        faults = [*self._export.faults.faults, *self._provider_faults]
+        await send_json(send, OK, [str(fault) for fault in faults])
+
+    async def _replace_faults(self, raw: bytes) -> None:
+        try:
+            faults = [parse(text) for text in orjson.loads(raw)]
+        except (FaultError, ValueError, TypeError, AttributeError) as error:
+            raise envelope.bad_request(str(error)) from None
+        theirs = [fault for fault in faults if fault.owner is Owner.PROVIDERS]
+        reply = None
+        try:
+            reply = await self._upstream.send(
+                "PUT",
+                "/sandbox/faults",
+                orjson.dumps([str(fault) for fault in theirs]),
+                authorization=f"Bearer {self._settings.api_key}",
+            )
+            await reply.body()
+        except UpstreamLost as error:
+            raise envelope.provider_error("sandbox", 503, str(error)) from error
+        finally:
+            if reply is not None:
+                reply.release()
+        mine = [fault for fault in faults if fault.owner is Owner.GATEWAY]
+        self._export.faults = FaultSet(mine, self._settings.seed)
+        self._provider_faults = theirs
+
+
+def _target(story: Story) -> Header:
+    value = identifiers.feedback_target(story.trace_id, story.root_span_id)
+    return b"x-tfy-feedback-target-id", value.encode()
+
+
+def _describe(story: Story, body: dict[str, Any]) -> None:
+    """Note what the trace shows of a request, also if it is refused afterwards."""
+    story.requested_model = body["model"]
+    messages = body.get("messages")
+    story.input_json = orjson.dumps({"messages": messages}).decode()
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    text = last.get("content") if isinstance(last, dict) else None
+    story.input_short = text[:SHORT_HAND_CHARACTERS] if isinstance(text, str) else ""
+    story.parameters = {key: body[key] for key in request.PARAMETERS if key in body}
+
+
+def _refused(story: Story, rejection: Rejection) -> None:
+    story.status = rejection.status
+    story.outcome = rejection.outcome
+    story.error_message = rejection.message
+
+
+def _left(story: Story) -> None:
+    story.status, story.outcome = envelope.CLIENT_LEFT, "client_closed"
+    story.error_message = "client closed the request"

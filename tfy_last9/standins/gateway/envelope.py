@@ -1,0 +1,102 @@
+"""Refusals and failures in TrueFoundry's error envelope.
+
+The envelope and the cases are those recorded from live replies: `status`, `message`, `error` with
+`message`, `type` and the HTTP status as a string, `error_origin_level`, and `provider` only when the
+provider failed. Where no reply is on record (400 of the gateway itself, 408) the texts are inferred.
+"""
+
+from __future__ import annotations
+
+TIMED_OUT = 408
+CLIENT_LEFT = 499
+
+
+class Rejection(Exception):
+    """A request that ends without an answer of a model."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str,
+        outcome: str,
+        level: str | None = None,
+        provider: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.outcome = outcome
+        """What the journal calls it."""
+        self.level = level
+        self.provider = provider
+
+    def document(self) -> dict[str, object]:
+        """Give the body of the answer; fields that are not on record for a case are left out."""
+        body: dict[str, object] = {
+            "status": "failure",
+            "message": self.message,
+            "error": {"message": self.message, "type": self.kind, "code": str(self.status)},
+        }
+        if self.level is not None:
+            body["error_origin_level"] = self.level
+        if self.provider is not None:
+            body["provider"] = self.provider
+        return body
+
+
+def unauthorized() -> Rejection:
+    """401: the key belongs to nobody."""
+    return Rejection(
+        401,
+        "Unauthorized: Service account sandbox-unknown does not exist",
+        kind="Error",
+        outcome="unauthorized",
+        level="authentication",
+    )
+
+
+def forbidden(subject: str, model: str) -> Rejection:
+    """403: unknown model or no access; the gateway does not tell which."""
+    return Rejection(
+        403,
+        f"User {subject} is not authorized to access model {model} or model does not exist",
+        kind="AuthorizationError",
+        outcome="forbidden",
+    )
+
+
+def bad_request(message: str) -> Rejection:
+    """400: the gateway itself cannot read the request."""
+    return Rejection(400, message, kind="BadRequestError", outcome="bad_request")
+
+
+def provider_error(provider: str, status: int, message: str) -> Rejection:
+    """Pass a provider's failure through with its status."""
+    return Rejection(
+        status,
+        f"{provider} error: {message}",
+        kind="APIError",
+        outcome="provider_error",
+        level="api_error",
+        provider=provider,
+    )
+
+
+def timed_out(provider: str, what: str) -> Rejection:
+    """408: the deadline that the client set in a header has passed."""
+    return Rejection(
+        TIMED_OUT,
+        f"{provider} error: {what} exceeded",
+        kind="APIError",
+        outcome="timeout",
+        level="api_error",
+        provider=provider,
+    )
+
+
+def not_found(method: str, path: str) -> Rejection:
+    """404: no such endpoint in this stand-in."""
+    return Rejection(404, f"Cannot {method} {path}", kind="NotFoundError", outcome="not_found")

@@ -1,0 +1,32 @@
+"""Process entry of the gateway stand-in."""
+
+from __future__ import annotations
+
+import sys
+
+from tfy_last9.standins.faults import FaultSet, Owner, parse
+from tfy_last9.standins.gateway import settings
+from tfy_last9.standins.gateway.app import Gateway
+from tfy_last9.standins.gateway.export import JournalledExporter, TraceExport
+from tfy_last9.standins.gateway.upstream import Upstream
+from tfy_last9.standins.journal import Journal
+from tfy_last9.standins.serving import HOST, run
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the event loop may wait while the export thread encodes; Python's default is ten times it."""
+
+
+def main(argv: list[str]) -> int:
+    """Serve until SIGTERM, then flush the spans that are still queued."""
+    chosen = settings.read(argv)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    faults = list(map(parse, chosen.faults))
+    mine = FaultSet((f for f in faults if f.owner is Owner.GATEWAY), chosen.seed)
+    theirs = [f for f in faults if f.owner is Owner.PROVIDERS]
+    with Journal(chosen.journal, "gateway") as journal:
+        exporter = JournalledExporter(journal, chosen.otlp_endpoint, chosen.otlp_auth)
+        export = TraceExport(chosen, journal, mine, exporter)
+        app = Gateway(chosen, journal, Upstream(HOST, chosen.providers_port), export, theirs)
+        exit_code = run(app, chosen.port)
+        export.close()
+        return exit_code

@@ -1,0 +1,240 @@
+"""From a story to the spans TrueFoundry documents, through the real OpenTelemetry SDK.
+
+Root `ChatCompletion: <model>` (SERVER), one `Model: <account/model>` (INTERNAL) per attempt, and under
+it `POST <provider url>` (CLIENT). Kinds other than CLIENT are not on public record. Units are in the
+attribute names; token counts and milliseconds are numbers, metadata is one JSON string by default.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import orjson
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.util.types import AttributeValue
+
+from tfy_last9.standins.gateway import identifiers
+from tfy_last9.standins.gateway.settings import Settings
+from tfy_last9.standins.gateway.story import OK, Attempt, Story
+
+Attributes = dict[str, AttributeValue]
+SPANS_PER_ATTEMPT = 2
+FAILED_FROM = 400
+
+
+class StoryIds(IdGenerator):
+    """Gives the SDK the ids that the client has already been told; used from one thread."""
+
+    def __init__(self) -> None:
+        self.trace_id = 0
+        self.span_ids: deque[int] = deque()
+
+    def generate_trace_id(self) -> int:
+        """Return the trace id of the story being told."""
+        return self.trace_id
+
+    def generate_span_id(self) -> int:
+        """Return the announced root span id first, then random ones."""
+        return self.span_ids.popleft() if self.span_ids else identifiers.span_id()
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Turns stories into ended spans of a tracer that was built with the same `ids`."""
+
+    tracer: trace.Tracer
+    ids: StoryIds
+    settings: Settings
+
+    def tell(self, story: Story, silent: Collection[str] = ()) -> None:
+        """Start and end the spans of a story; attempts of silent providers leave none."""
+        self.ids.trace_id = story.trace_id
+        self.ids.span_ids = deque([story.root_span_id])
+        root = self.tracer.start_span(
+            f"ChatCompletion: {story.requested_model or 'unknown'}",
+            context=_remote_parent(story),
+            kind=SpanKind.SERVER,
+            attributes=self._root(story),
+            start_time=story.received_ns + story.wall_offset_ns,
+        )
+        inside = trace.set_span_in_context(root)
+        for attempt in story.attempts:
+            if attempt.card.provider not in silent:
+                self._tell_attempt(story, attempt, inside)
+        _close(root, story.status, story.error_message)
+        root.end(story.finished_ns + story.wall_offset_ns)
+
+    def _tell_attempt(self, story: Story, attempt: Attempt, inside: Context) -> None:
+        start_ns = attempt.started_ns + story.wall_offset_ns
+        end_ns = attempt.finished_ns + story.wall_offset_ns
+        model = self.tracer.start_span(
+            f"Model: {attempt.card.name}",
+            context=inside,
+            attributes=self._model(story, attempt),
+            start_time=start_ns,
+        )
+        http = self.tracer.start_span(
+            f"POST {attempt.card.vendor_url}",
+            context=trace.set_span_in_context(model),
+            kind=SpanKind.CLIENT,
+            attributes=self._http(story, attempt),
+            start_time=start_ns,
+        )
+        for span in (http, model):
+            _close(span, attempt.status, attempt.error_message)
+            span.end(end_ns)
+
+    def _common(self, story: Story) -> Attributes:
+        found: Attributes = {"tfy.request.tenant_name": self.settings.tenant}
+        if self.settings.metadata_on_all_spans:
+            found |= self._metadata(story)
+        return found
+
+    def _metadata(self, story: Story) -> Attributes:
+        merged = {
+            **story.metadata,
+            "tfy_gateway_region": self.settings.region,
+            "tfy_gateway_zone": self.settings.zone,
+        }
+        if self.settings.flat_metadata:
+            return {f"tfy.request.metadata.{key}": value for key, value in merged.items()}
+        return {"tfy.request.metadata": orjson.dumps(merged).decode()}
+
+    def _payloads(self, story: Story, attempt: Attempt | None) -> Attributes:
+        if self.settings.exclude_request_data:
+            return {}
+        found: Attributes = {
+            "tfy.input": story.input_json,
+            "tfy.input_short_hand": story.input_short,
+        }
+        if attempt is not None and attempt.text:
+            found["tfy.output"] = _output_json(attempt)
+        return found
+
+    def _root(self, story: Story) -> Attributes:
+        last = story.attempts[-1] if story.attempts else None
+        return _present(
+            {
+                **self._common(story),
+                **self._metadata(story),
+                **self._payloads(story, last),
+                "tfy.span_type": "ChatCompletion",
+                "tfy.request.model_name": story.requested_model,
+                "tfy.request.created_by_subject": story.subject,
+                "tfy.request.created_by_subject_teams": ["platform"] if story.subject else None,
+                "tfy.model.name": last.card.name if last else None,
+                "tfy.error_message": story.error_message,
+                "http.response.status_code": story.status,
+            }
+        )
+
+    def _model(self, story: Story, attempt: Attempt) -> Attributes:
+        card = attempt.card
+        return _present(
+            {
+                **self._common(story),
+                **self._payloads(story, attempt),
+                **_metrics(story, attempt),
+                "tfy.span_type": "Model",
+                "tfy.model.id": card.fqn(self.settings.tenant),
+                "tfy.model.name": card.name,
+                "tfy.model.fqn": card.fqn(self.settings.tenant),
+                "tfy.model.request_type": "ChatCompletion",
+                "tfy.model.request_url": card.vendor_url,
+                "tfy.model.streaming": story.streaming,
+                "tfy.error_message": attempt.error_message,
+                "tfy.error_type": "unknown" if attempt.error_message else None,
+                "http.response.status_code": attempt.status,
+                **(_genai(story, attempt) if self.settings.genai_attributes else {}),
+            }
+        )
+
+    def _http(self, story: Story, attempt: Attempt) -> Attributes:
+        return _present(
+            {
+                **self._common(story),
+                "http.request.method": "POST",
+                "url.full": attempt.card.vendor_url,
+                "server.address": _host(attempt),
+                "http.response.status_code": attempt.status,
+            }
+        )
+
+
+def _metrics(story: Story, attempt: Attempt) -> dict[str, AttributeValue | None]:
+    """Give latency, time to first token and mean gap in ms, tokens and USD, as far as known."""
+    prefix = "tfy.model.metric."
+    first_ns, last_ns = attempt.first_token_ns, attempt.last_token_ns
+    found: dict[str, AttributeValue | None] = {
+        prefix + "latency_in_ms": (attempt.finished_ns - attempt.started_ns) / 1e6,
+        prefix + "input_tokens": attempt.input_tokens,
+        prefix + "output_tokens": attempt.output_tokens,
+        prefix + "cost_in_usd": attempt.cost_usd,
+    }
+    if story.streaming and first_ns is not None and last_ns is not None:
+        found[prefix + "time_to_first_token_in_ms"] = (first_ns - attempt.started_ns) / 1e6
+        if attempt.content_events > 1:
+            gap_ns = (last_ns - first_ns) / (attempt.content_events - 1)
+            found[prefix + "inter_token_latency_in_ms"] = gap_ns / 1e6
+    return found
+
+
+def _genai(story: Story, attempt: Attempt) -> dict[str, AttributeValue | None]:
+    """Give the optional GenAI dual-write, named by the OpenTelemetry GenAI conventions."""
+    sampling = {
+        f"gen_ai.request.{key}": value
+        for key, value in story.parameters.items()
+        if isinstance(value, (int, float))
+    }
+    failed = attempt.status is None or attempt.status >= FAILED_FROM
+    return {
+        **sampling,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": attempt.card.provider,
+        "gen_ai.request.model": attempt.card.model,
+        "gen_ai.response.model": attempt.served_model,
+        "gen_ai.response.id": attempt.answer_id,
+        "gen_ai.response.finish_reasons": [attempt.finish_reason]
+        if attempt.finish_reason
+        else None,
+        "gen_ai.usage.input_tokens": attempt.input_tokens,
+        "gen_ai.usage.output_tokens": attempt.output_tokens,
+        "server.address": _host(attempt),
+        "error.type": str(attempt.status) if failed else None,
+    }
+
+
+def _present(attributes: Mapping[str, AttributeValue | None]) -> Attributes:
+    return {key: value for key, value in attributes.items() if value is not None}
+
+
+def _host(attempt: Attempt) -> str:
+    return attempt.card.vendor_url.split("/")[2]
+
+
+def _output_json(attempt: Attempt) -> str:
+    message = {"role": "assistant", "content": "".join(attempt.text)}
+    choice = {"index": 0, "message": message, "finish_reason": attempt.finish_reason}
+    return orjson.dumps({"model": attempt.served_model, "choices": [choice]}).decode()
+
+
+def _remote_parent(story: Story) -> Context | None:
+    if story.parent_span_id is None:
+        return None
+    parent = SpanContext(
+        story.trace_id, story.parent_span_id, is_remote=True, trace_flags=TraceFlags(1)
+    )
+    return trace.set_span_in_context(trace.NonRecordingSpan(parent))
+
+
+def _close(span: Span, status: int | None, message: str | None) -> None:
+    # A stream that broke off was answered with 200 and failed all the same: the message decides.
+    if message is None and status == OK:
+        span.set_status(Status(StatusCode.OK))
+    else:
+        span.set_status(Status(StatusCode.ERROR, message))

@@ -1,0 +1,95 @@
+"""What happened to one request, told afterwards: the journal line and the spans are made from it.
+
+Instants are monotonic nanoseconds; `wall_offset_ns` turns them into UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tfy_last9.standins.gateway.catalogue import Card
+
+OK = 200
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call of one target; more than one when a target failed and another was tried."""
+
+    card: Card
+    started_ns: int
+    finished_ns: int = 0
+    status: int | None = None
+    """None while no status has been received and none was decided."""
+    error_message: str | None = None
+    first_token_ns: int | None = None
+    last_token_ns: int | None = None
+    content_events: int = 0
+    text: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    answer_id: str | None = None
+    served_model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+    def saw_token(self, text: str, now_ns: int) -> None:
+        """Note a content delta that the provider sent."""
+        if self.first_token_ns is None:
+            self.first_token_ns = now_ns
+        self.last_token_ns = now_ns
+        self.content_events += 1
+        self.text.append(text)
+
+
+@dataclass(slots=True)
+class Story:
+    """One request as the gateway lived it."""
+
+    trace_id: int
+    root_span_id: int
+    parent_span_id: int | None
+    """The client's span, if its traceparent is honoured; else None."""
+    received_ns: int
+    wall_offset_ns: int
+    finished_ns: int = 0
+    requested_model: str | None = None
+    subject: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    """As the client sent it; the gateway's own keys are merged when spans are made."""
+    streaming: bool = False
+    wants_trace: bool = True
+    parameters: dict[str, object] = field(default_factory=dict)
+    input_json: str = ""
+    input_short: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    first_sent_ns: int | None = None
+    last_sent_ns: int | None = None
+    events_sent: int = 0
+    status: int | None = None
+    outcome: str = "aborted"
+    error_message: str | None = None
+
+    def sending_token(self, now_ns: int) -> None:
+        """Note that a content-bearing event is being handed to the socket."""
+        if self.first_sent_ns is None:
+            self.first_sent_ns = now_ns
+        self.last_sent_ns = now_ns
+
+    def journal_fields(self) -> dict[str, object]:
+        """Give the fields of the journal's `request` line."""
+        return {
+            "request_id": self.metadata.get("request_id"),
+            "run_id": self.metadata.get("run_id"),
+            "trace_id": f"{self.trace_id:032x}",
+            "root_span_id": f"{self.root_span_id:016x}",
+            "target": self.requested_model,
+            "provider": self.attempts[-1].card.provider if self.attempts else None,
+            "received_mono_ns": self.received_ns,
+            "first_sent_mono_ns": self.first_sent_ns,
+            "last_sent_mono_ns": self.last_sent_ns,
+            "finished_mono_ns": self.finished_ns,
+            "events_sent": self.events_sent,
+            "status": self.status,
+            "outcome": self.outcome,
+        }
