@@ -1,0 +1,185 @@
+"""Scenario files and the scenario stored in `run.json`, to and from `model.scenario.Scenario`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from tfy_last9.adapters.files.complaints import complaints
+from tfy_last9.adapters.files.places import Document, read_documents
+from tfy_last9.adapters.files.scenario_document import (
+    MessagesPrompt,
+    PairPrompt,
+    ScenarioDocument,
+    TargetPart,
+)
+from tfy_last9.errors import BrokenRun, FileProblem, FileProblems
+from tfy_last9.model.provider import canonical
+from tfy_last9.model.scenario import (
+    Api,
+    ArrivalKind,
+    Driver,
+    Limits,
+    Message,
+    OnInconclusive,
+    Phase,
+    Policy,
+    Prompt,
+    Scenario,
+    Settle,
+    Target,
+)
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file; raises `FileProblems` with every fault and its place."""
+    documents, problems = read_documents(path)
+    if len(documents) > 1:
+        problems.append(documents[1].problem((), "a scenario file holds one document, got several"))
+    parsed = None
+    if documents:
+        document = documents[0]
+        problems += _repeated_names(document, "targets") + _repeated_names(document, "phases")
+        parsed, faults = _parse(document)
+        problems += faults
+    if problems or parsed is None:
+        raise FileProblems(tuple(sorted(problems, key=lambda fault: (fault.line, fault.column))))
+    return _scenario(parsed)
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of scenario files, as published in `tfy_last9/schemas/`."""
+    schema = ScenarioDocument.model_json_schema(by_alias=True)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    schema["title"] = "tfy-last9 scenario"
+    _say_defaults_as_written(schema)
+    return schema
+
+
+def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
+    """Return the resolved scenario as JSON data: durations in seconds, rates per second."""
+    data: dict[str, Any] = _stored().dump_python(scenario, mode="json")
+    return data
+
+
+def scenario_from_json(data: Mapping[str, Any]) -> Scenario:
+    """Return the scenario that `scenario_to_json` wrote."""
+    try:
+        return _stored().validate_python(dict(data))
+    except ValidationError as error:
+        raise BrokenRun(
+            f"the stored scenario cannot be read: {error.errors()[0]['msg']}",
+            hint="the run folder was written by another version, or edited",
+        ) from error
+
+
+@cache
+def _stored() -> TypeAdapter[Scenario]:
+    return TypeAdapter(Scenario)
+
+
+def _parse(document: Document) -> tuple[ScenarioDocument | None, list[FileProblem]]:
+    try:
+        parsed = ScenarioDocument.model_validate(document.data)
+    except ValidationError as error:
+        return None, complaints(error, document, ScenarioDocument)
+    problems = []
+    if not any(phase.judged for phase in parsed.phases):
+        problems.append(
+            document.problem(("phases",), "no phase is judged, so nothing could be decided")
+        )
+    if parsed.settle.late_after > parsed.settle.deadline:
+        problems.append(
+            document.problem(
+                ("settle", "late_after"),
+                "late_after is beyond the deadline, so no trace could be late",
+            )
+        )
+    return parsed, problems
+
+
+def _repeated_names(document: Document, key: str) -> list[FileProblem]:
+    """Names are labels in reports and metadata: two of a kind would be added up silently."""
+    items = document.data.get(key) if isinstance(document.data, dict) else None
+    problems = []
+    lines: dict[str, int] = {}
+    for i, item in enumerate(items if isinstance(items, list) else ()):
+        name = item.get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            continue
+        trail = (key, i, "name")
+        if name in lines:
+            message = f'{key[:-1]} "{name}" is defined twice; first on line {lines[name]}'
+            problems.append(document.problem(trail, message))
+        lines.setdefault(name, document.place(trail).line)
+    return problems
+
+
+def _scenario(document: ScenarioDocument) -> Scenario:
+    limits, settle = document.limits, document.settle
+    return Scenario(
+        name=document.name,
+        description=document.description,
+        driver=Driver(document.driver),
+        seed=document.seed,
+        arrivals=ArrivalKind(document.arrivals.kind),
+        targets=tuple(_target(part) for part in document.targets),
+        phases=tuple(
+            Phase(part.name, part.duration, part.rate or document.arrivals.rate, part.judged)
+            for part in document.phases
+        ),
+        prompts=tuple(_prompt(part) for part in document.prompts),
+        limits=Limits(limits.users, limits.connect, limits.first_token, limits.idle, limits.total),
+        metadata=dict(document.metadata),
+        settle=Settle(settle.deadline, settle.late_after, settle.poll),
+        policy=Policy(OnInconclusive(document.policy.on_inconclusive)),
+    )
+
+
+def _target(part: TargetPart) -> Target:
+    provider = None if part.provider is None else str(canonical(part.provider))
+    reach = (
+        [provider] if provider is not None else [canonical(name) for name in part.may_reach or ()]
+    )
+    return Target(
+        name=part.name,
+        model=part.model,
+        provider=provider,
+        may_reach=tuple(dict.fromkeys(str(name) for name in reach)),
+        api=Api(part.api),
+        stream=part.stream,
+        weight=part.weight,
+        max_tokens=part.max_tokens,
+        headers=dict(part.headers),
+        body=dict(part.body),
+    )
+
+
+def _prompt(part: str | PairPrompt | MessagesPrompt) -> Prompt:
+    match part:
+        case str():
+            return Prompt((Message("user", part),))
+        case PairPrompt():
+            system = () if part.system is None else (Message("system", part.system),)
+            return Prompt((*system, Message("user", part.user)))
+        case MessagesPrompt():
+            return Prompt(tuple(Message(item.role, item.content) for item in part.messages))
+
+
+def _say_defaults_as_written(schema: Any) -> None:
+    """Durations default to seconds inside the models; a file writes them with their unit."""
+    if isinstance(schema, list):
+        for item in schema:
+            _say_defaults_as_written(item)
+    elif isinstance(schema, dict):
+        default = schema.get("default")
+        if isinstance(default, float) and schema.get("type") == "string":
+            schema["default"] = f"{default:g}s"
+        elif isinstance(default, dict) and default:
+            del schema["default"]
+        for item in schema.values():
+            _say_defaults_as_written(item)
