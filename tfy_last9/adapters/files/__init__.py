@@ -1,0 +1,1 @@
+"""YAML files (scenarios, OpenSLO) to the model, with the place of every fault."""

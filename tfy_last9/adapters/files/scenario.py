@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,11 @@ def scenario_schema() -> dict[str, Any]:
     schema["title"] = "tfy-last9 scenario"
     _say_defaults_as_written(schema)
     return schema
+
+
+def write_scenario_schema(path: Path) -> None:
+    """Write the schema file that the package ships; a test compares it with `scenario_schema()`."""
+    path.write_text(json.dumps(scenario_schema(), indent=2) + "\n", encoding="utf-8")
 
 
 def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
