@@ -60,13 +60,14 @@ def announce(port: int, **more: str) -> None:
 class _AnnouncingServer(uvicorn.Server):
     """A uvicorn server that says when it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, port: int) -> None:
+    def __init__(self, config: uvicorn.Config, port: int, more: dict[str, str]) -> None:
         super().__init__(config)
         self._port = port
+        self._more = more
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        announce(self._port)
+        announce(self._port, **self._more)
 
 
 def run(app: App, port: int) -> int:
@@ -80,8 +81,11 @@ def run(app: App, port: int) -> int:
     return 0
 
 
-def serve(app: App, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; open responses get a second to finish."""
+def serve(app: App, listener: socket.socket, **announced: str) -> None:
+    """Serve until SIGTERM or SIGINT; open responses get a second to finish.
+
+    What else is `announced` goes into the line that says the process is ready.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -93,7 +97,7 @@ def serve(app: App, listener: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-    server = _AnnouncingServer(config, listener.getsockname()[1])
+    server = _AnnouncingServer(config, listener.getsockname()[1], announced)
     # uvicorn raises the signal again when it is done; without a handler that would end the process
     # before what is still queued has been flushed.
     for number in (signal.SIGTERM, signal.SIGINT):
