@@ -13,6 +13,8 @@ from pathlib import Path
 import duckdb
 
 THREADS = 2
+MEMORY = "1GB"
+"""Beyond it sorts and joins spill to the temporary folder; a run of 200k requests needs about that."""
 
 
 def open_database() -> duckdb.DuckDBPyConnection:
@@ -21,6 +23,7 @@ def open_database() -> duckdb.DuckDBPyConnection:
         ":memory:",
         config={
             "threads": THREADS,
+            "memory_limit": MEMORY,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             # The default spills into the working directory.

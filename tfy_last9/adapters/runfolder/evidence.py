@@ -38,19 +38,41 @@ SEEN_COLUMNS = ("unseen_ns", "first_seen_ns")
 FETCHED_COLUMNS = {
     name: kind for name, kind in EVIDENCE_COLUMNS.items() if name not in SEEN_COLUMNS
 }
+ANSWER_COLUMNS = ("status", "status_message", "start_ns", "duration_ns", "attributes")
+"""What copies of one span may disagree about."""
+
+BADNESS = "({0}.status = 'error', {0}.duration_ns, -{0}.start_ns)"
+"""Copies of a span that disagree count by the worse one, as `wire.spans.distinct` does within a page."""
 
 NEW_SPANS = """
-INSERT INTO spans
-SELECT i.*, json_extract_string(i.attributes, '/tfy.span_type') IS NOT NULL, {asked}
+INSERT INTO spans BY NAME
+SELECT i.*, $asked AS first_seen_ns
 FROM (SELECT DISTINCT ON (trace_id, span_id) * FROM incoming
-      ORDER BY trace_id, span_id, start_ns, duration_ns, status, role, name) i
+      ORDER BY trace_id, span_id, status = 'error' DESC, duration_ns DESC, start_ns,
+               role = 'root' DESC, name) i
 ANTI JOIN spans s ON s.trace_id = i.trace_id AND s.span_id = i.span_id
 """
 
 EARLIER_SIGHT = """
-UPDATE spans SET first_seen_ns = {asked} FROM incoming i
-WHERE spans.first_seen_ns > {asked} AND spans.trace_id = i.trace_id AND spans.span_id = i.span_id
+UPDATE spans SET first_seen_ns = $asked FROM incoming i
+WHERE spans.first_seen_ns > $asked AND spans.trace_id = i.trace_id AND spans.span_id = i.span_id
 """
+
+ROOT_SIGHT = """
+UPDATE spans SET role = 'root' FROM incoming i
+WHERE spans.role = 'other' AND i.role = 'root'
+  AND spans.trace_id = i.trace_id AND spans.span_id = i.span_id
+"""
+"""Only the trace as a whole tells who is the root; a page that thought so is heard, see `join.ROLES`."""
+
+WORSE_SIGHT = """
+UPDATE spans SET {assignments} FROM incoming i
+WHERE spans.trace_id = i.trace_id AND spans.span_id = i.span_id AND {worse} > {held}
+""".format(
+    assignments=", ".join(f"{name} = i.{name}" for name in ANSWER_COLUMNS),
+    worse=BADNESS.format("i"),
+    held=BADNESS.format("spans"),
+)
 
 OUTSTANDING_WINDOWS = """
 WITH waits AS (
@@ -70,22 +92,26 @@ SELECT min(start_ns), max(end_ns) FROM numbered GROUP BY island ORDER BY 1
 """
 """Up to the finish, not only the start: the Model span of a fallback starts when the first attempt is over."""
 
-CLAIMED_SPANS = """
-WITH claimed AS (
+CLAIMED = """
+CREATE OR REPLACE TEMP TABLE claimed AS
+WITH traces AS (
     SELECT trace_id FROM joins WHERE trace_id IS NOT NULL
     UNION SELECT client_trace_id FROM facts
-    UNION SELECT trace_id FROM spans WHERE run_id = {run_id}
+    UNION SELECT trace_id FROM spans WHERE run_id = $run_id
 ), kept AS (
-    SELECT s.* EXCLUDE (role, is_typed), r.role
-    FROM spans s JOIN roles r USING (trace_id, span_id) SEMI JOIN claimed c ON c.trace_id = s.trace_id
-), unseen AS (
-    SELECT k.trace_id, k.span_id, max(l.asked_ns) AS unseen_ns
-    FROM kept k JOIN looks l
-      ON l.end_ns > k.start_ns AND l.asked_ns < k.first_seen_ns AND l.start_ns <= k.start_ns
-     AND (NOT l.roots_only OR k.role = 'root')
-    GROUP BY ALL
+    SELECT s.trace_id, s.span_id, r.role, s.start_ns, s.first_seen_ns
+    FROM spans s JOIN roles r USING (trace_id, span_id) SEMI JOIN traces t ON t.trace_id = s.trace_id
 )
-SELECT {columns} FROM kept LEFT JOIN unseen USING (trace_id, span_id)
+SELECT k.trace_id, k.span_id, any_value(k.role) AS role, max(l.asked_ns) AS unseen_ns
+FROM kept k LEFT JOIN looks l
+  ON l.end_ns > k.start_ns AND l.asked_ns < k.first_seen_ns AND l.start_ns <= k.start_ns
+ AND (NOT l.roots_only OR k.role = 'root')
+GROUP BY k.trace_id, k.span_id
+"""
+
+CLAIMED_SPANS = """
+SELECT {columns}
+FROM (SELECT * EXCLUDE (role) FROM spans) JOIN claimed USING (trace_id, span_id)
 ORDER BY trace_id, start_ns, span_id
 """
 
@@ -124,8 +150,11 @@ class EvidenceStore:
             self._note_look(page)
             if page.spans:
                 self._load(page.spans)
-                self._database.execute(EARLIER_SIGHT.format(asked=int(page.asked_ns)))
-                self._database.execute(NEW_SPANS.format(asked=int(page.asked_ns)))
+                asked = {"asked": page.asked_ns}
+                self._database.execute(EARLIER_SIGHT, asked)
+                self._database.execute(WORSE_SIGHT)
+                self._database.execute(ROOT_SIGHT)
+                self._database.execute(NEW_SPANS, asked)
 
     def outstanding(self) -> Outstanding:
         """Compare with the sealed ledger: how many expected traces are complete, where the rest may be."""
@@ -158,8 +187,8 @@ class EvidenceStore:
         """
         with self._lock:
             self._compare()
-            columns = ", ".join(EVIDENCE_COLUMNS)
-            spans = CLAIMED_SPANS.format(run_id=literal(self._run_id), columns=columns)
+            self._database.execute(CLAIMED, {"run_id": self._run_id})
+            spans = CLAIMED_SPANS.format(columns=", ".join(EVIDENCE_COLUMNS))
             write_parquet(self._database, spans, self._folder.spans_path)
             ledger = COMPLETED_LEDGER.format(
                 columns=", ".join(ledger_columns()), ledger=literal(self._folder.ledger_path)
@@ -200,7 +229,7 @@ def _empty_book() -> duckdb.DuckDBPyConnection:
     database.execute("ATTACH ':memory:' AS book (COMPRESS)")
     database.execute("USE book")
     columns = ", ".join(f"{name} {kind}" for name, kind in FETCHED_COLUMNS.items())
-    database.execute(f"CREATE TABLE spans ({columns}, is_typed BOOLEAN, first_seen_ns BIGINT)")
+    database.execute(f"CREATE TABLE spans ({columns}, first_seen_ns BIGINT)")
     database.execute(
         "CREATE TABLE looks (start_ns BIGINT, end_ns BIGINT, asked_ns BIGINT, roots_only BOOLEAN)"
     )

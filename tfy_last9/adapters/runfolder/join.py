@@ -1,7 +1,7 @@
 """The join of the two books, in SQL: which span is a trace's root, which row found which trace.
 
-Works on two relations: `spans` (the evidence columns, and `is_typed`: the span carries
-`tfy.span_type`) and `facts` (what the client itself knows of each row). Leaves `roles` and `joins`.
+Works on two relations: `spans` (gateway spans only) and `facts` (what the client itself knows of each
+row). Leaves `roles` and `joins`.
 """
 
 from __future__ import annotations
@@ -39,30 +39,18 @@ FROM read_parquet({ledger})
 
 ROLES = """
 CREATE OR REPLACE TEMP TABLE roles AS
-WITH typed AS (
-    SELECT trace_id, bool_or(is_typed) AS any_typed FROM spans GROUP BY trace_id
-), services AS (
-    SELECT DISTINCT trace_id, service FROM spans JOIN typed USING (trace_id)
-    WHERE is_typed OR (NOT any_typed AND role <> 'other')
-), own AS (
-    SELECT s.trace_id, s.span_id, s.parent_span_id, s.role, s.request_id, s.start_ns,
-           v.service IS NOT NULL AS is_gateway
-    FROM spans s LEFT JOIN services v ON v.trace_id = s.trace_id AND v.service = s.service
-)
 SELECT s.trace_id, s.span_id, s.request_id, s.start_ns,
        CASE
-           WHEN NOT s.is_gateway THEN 'other'
            WHEN s.role NOT IN ('root', 'other') THEN s.role
-           WHEN coalesce(p.is_gateway, false) THEN 'other'
-           WHEN s.role = 'root' OR s.parent_span_id IS NULL OR p.span_id IS NOT NULL THEN 'root'
+           WHEN p.span_id IS NOT NULL THEN 'other'
+           WHEN s.role = 'root' OR s.parent_span_id IS NULL THEN 'root'
            ELSE 'other'
        END AS role
-FROM own s LEFT JOIN own p ON p.trace_id = s.trace_id AND p.span_id = s.parent_span_id
+FROM spans s LEFT JOIN spans p ON p.trace_id = s.trace_id AND p.span_id = s.parent_span_id
 """
-"""The root is the gateway span whose parent is not a gateway span of the same trace. A gateway span is
-one of a service that writes `tfy.span_type` (a caller's or a provider's own span in the same trace is
-not); where nothing in the trace is typed, one of a service with a recognised role. A span of no
-recognised role whose parent was lost stays `other`: an orphan must not stand in for a lost root."""
+"""The root is the gateway span whose parent is not a gateway span of the same trace. One page may not
+show the parent that the next one does. A span of no recognised role whose parent was lost stays `other`:
+an orphan must not stand in for a lost root."""
 
 JOINS = """
 CREATE OR REPLACE TEMP TABLE joins AS

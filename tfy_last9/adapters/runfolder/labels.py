@@ -50,13 +50,22 @@ def ledger_label(name: str, parameters: Parameters) -> str:
     return f"CAST(l.{name} AS VARCHAR)"
 
 
+SPAN_COLUMNS: dict[str, str] = {
+    **{name: f"s.{name}" for name in sorted(SPAN_LABELS)},
+    # A root names no provider, only its Model spans do: it counts where the client sent the request.
+    "provider": "coalesce(s.provider, CASE WHEN s.role = 'root' THEN l.provider END)",
+    # Only the root says which model was asked for; the client knows it for all spans of its trace.
+    "route": "coalesce(s.route, l.model)",
+}
+
+
 def span_label(name: str, parameters: Parameters) -> str:
     """Return SQL for a label of a span `s`: a column, a label of its ledger row `l`, or an attribute.
 
     Resource attributes win over span attributes, as `model.fields` says.
     """
-    if name in SPAN_LABELS:
-        return f"CAST(s.{name} AS VARCHAR)"
+    if name in SPAN_COLUMNS:
+        return SPAN_COLUMNS[name]
     if name in LEDGER_LABELS:
         return ledger_label(name, parameters)
     pointer = json_pointer(name)
@@ -71,6 +80,7 @@ SENT_LABELS: dict[str, str] = {
     **{name: f"CAST(l.{name} AS VARCHAR)" for name in sorted(LEDGER_LABELS - SPAN_LABELS)},
     "provider": "r.provider",
     "route": "l.model",
+    "model": "CASE WHEN l.provider IS NOT NULL THEN l.model END",
     "account": (
         "CASE WHEN l.provider IS NOT NULL AND contains(l.model, '/') "
         "THEN split_part(l.model, '/', 1) END"
