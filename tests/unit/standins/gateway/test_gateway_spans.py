@@ -1,0 +1,195 @@
+import dataclasses
+import json
+
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tfy_last9.standins.gateway import settings
+from tfy_last9.standins.gateway.catalogue import BY_NAME
+from tfy_last9.standins.gateway.export import tracer_provider
+from tfy_last9.standins.gateway.spans import StoryIds, Teller
+from tfy_last9.standins.gateway.story import Attempt, Story
+
+MS = 1_000_000
+CARD = BY_NAME["openai-main/gpt-4o-mini"]
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    monkeypatch.setenv("SANDBOX_OTLP_AUTH", "Basic x")
+    monkeypatch.setenv("SANDBOX_API_KEY", "k")
+    return settings.read(["--journal=j", "--providers-port=1", "--otlp-endpoint=http://x"])
+
+
+def served_story() -> Story:
+    attempt = Attempt(CARD, started_ns=10 * MS, finished_ns=500 * MS, status=200)
+    for at_ms in (260, 270, 290):
+        attempt.saw_token(" word", at_ms * MS)
+    attempt.finish_reason = "length"
+    attempt.input_tokens, attempt.output_tokens, attempt.cost_usd = 7, 3, 2.85e-6
+    return Story(
+        trace_id=0x019E88D3D58B72289DB404B486E0E151,
+        root_span_id=0x1078A3517B71AD36,
+        parent_span_id=None,
+        received_ns=9 * MS,
+        wall_offset_ns=1_000_000 * MS,
+        finished_ns=501 * MS,
+        requested_model=CARD.name,
+        subject="someone",
+        metadata={"run_id": "r42"},
+        streaming=True,
+        input_json='{"messages":[]}',
+        input_short="hi",
+        attempts=[attempt],
+        status=200,
+        outcome="ok",
+    )
+
+
+def told(chosen, story, silent=()):
+    ids, memory = StoryIds(), InMemorySpanExporter()
+    provider = tracer_provider(chosen, ids)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    Teller(provider.get_tracer("test"), ids, chosen).tell(story, silent)
+    return {span.name.split(maxsplit=1)[0]: span for span in memory.get_finished_spans()}
+
+
+def test_a_served_stream_leaves_root_model_and_http_in_one_trace(chosen):
+    spans = told(chosen, served_story())
+    root, model, http = spans["ChatCompletion:"], spans["Model:"], spans["POST"]
+    assert root.name == "ChatCompletion: openai-main/gpt-4o-mini"
+    assert model.name == "Model: openai-main/gpt-4o-mini"
+    assert http.name == "POST https://api.openai.com/v1/chat/completions"
+    assert root.parent is None
+    assert model.parent.span_id == root.context.span_id
+    assert http.parent.span_id == model.context.span_id
+    kinds = [span.kind for span in (root, model, http)]
+    assert kinds == [SpanKind.SERVER, SpanKind.INTERNAL, SpanKind.CLIENT]
+    assert {span.context.trace_id for span in spans.values()} == {
+        0x019E88D3D58B72289DB404B486E0E151
+    }
+    assert {span.status.status_code for span in spans.values()} == {StatusCode.OK}
+
+
+def test_the_root_bears_the_span_id_the_client_was_told(chosen):
+    assert told(chosen, served_story())["ChatCompletion:"].context.span_id == 0x1078A3517B71AD36
+
+
+def test_spans_are_dated_in_wall_time(chosen):
+    spans = told(chosen, served_story())
+    root, model = spans["ChatCompletion:"], spans["Model:"]
+    assert (root.start_time, root.end_time) == (1_000_009 * MS, 1_000_501 * MS)
+    assert (model.start_time, model.end_time) == (1_000_010 * MS, 1_000_500 * MS)
+
+
+def test_model_metrics_carry_the_documented_units(chosen):
+    attributes = told(chosen, served_story())["Model:"].attributes
+    metric = "tfy.model.metric."
+    assert attributes[metric + "latency_in_ms"] == 490.0
+    assert attributes[metric + "time_to_first_token_in_ms"] == 250.0
+    assert attributes[metric + "inter_token_latency_in_ms"] == 15.0
+    assert attributes[metric + "input_tokens"] == 7
+    assert attributes[metric + "output_tokens"] == 3
+    assert attributes[metric + "cost_in_usd"] == 2.85e-6
+    assert attributes["tfy.model.streaming"] is True
+    assert attributes["tfy.model.fqn"] == "sandbox:openai:openai-main:model:gpt-4o-mini"
+
+
+def test_whole_answers_have_no_streaming_metrics(chosen):
+    story = served_story()
+    story.streaming = False
+    attributes = told(chosen, story)["Model:"].attributes
+    assert not [key for key in attributes if "first_token" in key or "inter_token" in key]
+
+
+def test_root_metadata_is_one_json_string_and_a_superset_of_what_was_sent(chosen):
+    spans = told(chosen, served_story())
+    text = spans["ChatCompletion:"].attributes["tfy.request.metadata"]
+    assert json.loads(text) == {
+        "run_id": "r42",
+        "tfy_gateway_region": "local",
+        "tfy_gateway_zone": "local-a",
+    }
+    assert "tfy.request.metadata" not in spans["Model:"].attributes
+
+
+def test_every_span_names_the_tenant_and_the_resource_is_exactly_the_documented_one(chosen):
+    for span in told(chosen, served_story()).values():
+        assert span.attributes["tfy.request.tenant_name"] == "sandbox"
+        assert dict(span.resource.attributes) == {
+            "service.name": "tfy-llm-gateway",
+            "env": "sandbox",
+            "region": "local",
+            "team": "platform",
+            "tenant_id": "sandbox",
+        }
+
+
+def test_request_data_can_be_excluded(chosen):
+    payloads = {"tfy.input", "tfy.output", "tfy.input_short_hand"}
+    with_data = told(chosen, served_story())
+    assert payloads <= set(with_data["ChatCompletion:"].attributes)
+    without = told(dataclasses.replace(chosen, exclude_request_data=True), served_story())
+    for span in without.values():
+        assert not payloads & set(span.attributes)
+
+
+def test_unknown_encodings_are_switches(chosen):
+    flat = dataclasses.replace(chosen, flat_metadata=True, metadata_on_all_spans=True)
+    for span in told(flat, served_story()).values():
+        assert span.attributes["tfy.request.metadata.run_id"] == "r42"
+    genai = told(dataclasses.replace(chosen, genai_attributes=True), served_story())["Model:"]
+    assert genai.attributes["gen_ai.provider.name"] == "openai"
+    assert genai.attributes["gen_ai.usage.output_tokens"] == 3
+    assert "error.type" not in genai.attributes
+
+
+def test_a_silent_provider_leaves_only_the_root(chosen):
+    assert set(told(chosen, served_story(), silent={"openai"})) == {"ChatCompletion:"}
+    assert len(told(chosen, served_story(), silent={"gemini"})) == 3
+
+
+def test_a_failed_attempt_is_an_error_on_all_its_spans_with_a_message(chosen):
+    story = served_story()
+    story.attempts[0].status = story.status = 503
+    story.attempts[0].error_message = story.error_message = "openai error: overloaded"
+    spans = told(chosen, story)
+    assert {span.status.status_code for span in spans.values()} == {StatusCode.ERROR}
+    assert spans["Model:"].attributes["tfy.error_message"] == "openai error: overloaded"
+    assert spans["Model:"].attributes["tfy.error_type"] == "unknown"
+    assert spans["POST"].attributes["http.response.status_code"] == 503
+
+
+def test_a_rejected_request_leaves_a_root_alone(chosen):
+    story = served_story()
+    story.attempts, story.status, story.error_message = [], 403, "not authorized"
+    spans = told(chosen, story)
+    assert set(spans) == {"ChatCompletion:"}
+    assert spans["ChatCompletion:"].status.status_code is StatusCode.ERROR
+    assert "tfy.model.name" not in spans["ChatCompletion:"].attributes
+
+
+def test_an_honoured_traceparent_is_the_roots_remote_parent(chosen):
+    story = served_story()
+    story.parent_span_id = 0xABC
+    root = told(chosen, story)["ChatCompletion:"]
+    assert root.parent.span_id == 0xABC
+    assert root.parent.is_remote
+    assert root.context.trace_id == story.trace_id
+    assert root.context.span_id == story.root_span_id
+
+
+def test_ids_do_not_leak_from_one_story_to_the_next(chosen):
+    ids, memory = StoryIds(), InMemorySpanExporter()
+    provider = tracer_provider(chosen, ids)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    teller = Teller(provider.get_tracer("test"), ids, chosen)
+    first, second = served_story(), served_story()
+    second.trace_id, second.root_span_id = 0x77, 0x88
+    teller.tell(first)
+    teller.tell(second)
+    spans = memory.get_finished_spans()
+    assert [span.context.trace_id for span in spans[3:]] == [0x77] * 3
+    assert len({span.context.span_id for span in spans}) == 6
