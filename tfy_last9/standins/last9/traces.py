@@ -78,7 +78,8 @@ class TraceQueries:
             rows = self.store.rows(statement.sql)
         except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
             # The one thing the compiler does not check is a regular expression; RE2 does.
-            raise Refusal(HTTPStatus.BAD_REQUEST, str(error).splitlines()[0]) from error
+            reason = str(error).splitlines()[0].partition(": ")[2]
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"bad regular expression: {reason}") from error
         if statement.columns is None:
             return _stream(rows), len(rows)
         return _matrix(rows, statement.columns), len(rows)
