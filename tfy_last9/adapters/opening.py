@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 
-from tfy_last9.adapters.files.digests import run_digests
+from tfy_last9.adapters.files.digests import comparability_hash, scenario_digest, slo_digest
 from tfy_last9.adapters.files.openslo import load_objectives, slo_files
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.model.objective import Objective
@@ -45,14 +44,18 @@ def new_run_id(scenario: Scenario, now_ns: int) -> str:
 def open_run(request: RunRequest, now_ns: int) -> tuple[RunFolder, tuple[Objective, ...]]:
     """Make the run folder. Raises `FileProblems` for SLO files that cannot be used."""
     objectives = load_objectives(request.slo)
-    files: Sequence[Path] = slo_files(request.slo)
+    files = slo_files(request.slo)
     manifest = Manifest(
         run_id=new_run_id(request.scenario, now_ns),
         created_ns=now_ns,
         scenario=request.scenario,
         versions={"python": platform.python_version()}
         | {name: version(name) for name in _RECORDED},
-        digests=run_digests(request.scenario, files),
+        digests={
+            "scenario": scenario_digest(request.scenario),
+            "slo": slo_digest(request.slo),
+            "comparability": comparability_hash(request.scenario),
+        },
         gateway_url=request.gateway_url,
         sandbox=request.sandbox,
         client_only=request.client_only,

@@ -33,7 +33,6 @@ class LoadProcess:
         self, folder: RunFolder, scenario: Scenario, gateway: GatewaySettings, workers: int
     ) -> None:
         self._folder = folder
-        self._scenario = scenario
         self._log = (folder.path / LOG).open("wb")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             _command(scenario, workers),
@@ -57,7 +56,7 @@ class LoadProcess:
                 progress = read_progress(self._folder)
                 if progress is None:
                     continue
-                line = progress_line(progress, self._scenario)
+                line = progress_line(progress)
                 console.tick(line)
                 if time.monotonic() - reported >= REPORT_EVERY_S and not sys.stderr.isatty():
                     reported = time.monotonic()
@@ -116,7 +115,7 @@ def read_progress(folder: RunFolder) -> dict[str, Any] | None:
     return document
 
 
-def progress_line(progress: Mapping[str, Any], scenario: Scenario) -> str:
+def progress_line(progress: Mapping[str, Any]) -> str:
     """Return one line on how the load goes."""
     slow = ", ".join(
         f"{name} {target['ttft_p95_ns'] / 1e6:.0f} ms"

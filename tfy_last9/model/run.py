@@ -114,6 +114,8 @@ class EvidenceRecord:
     settled: bool
     """True when every expected trace showed its required spans before the deadline."""
     history: tuple[SettlePoint, ...] = field(default=())
+    problems: tuple[str, ...] = ()
+    """Spans that could not be read: evidence that cannot be trusted."""
     error: str | None = None
     """Why the evidence could not be fetched at all; None when it was."""
     schema: int = EVIDENCE_SCHEMA

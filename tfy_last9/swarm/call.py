@@ -55,5 +55,8 @@ class Driver(Protocol):
     def send(self, call: Call, answer: Answer) -> None:
         """Send and wait for the end of the answer; every mishap ends up in `answer`, none is raised."""
 
+    def abort(self) -> None:
+        """Give up on every call that is under way: each ends soon, with outcome `aborted`."""
+
     def close(self) -> None:
         """Let go of idle connections."""

@@ -22,6 +22,9 @@ class Expirable(Protocol):
     def expire(self) -> None:
         """Give up: the deadline is past."""
 
+    def abort(self) -> None:
+        """Give up: the run is over."""
+
 
 class Deadlines:
     """Watches the deadlines of whatever is registered; `deadline_ns` may move at any time."""
@@ -37,6 +40,11 @@ class Deadlines:
     def discard(self, item: Expirable) -> None:
         """Stop watching."""
         self._watched.discard(item)
+
+    def abort_all(self) -> None:
+        """Give up on everything that is watched."""
+        for item in list(self._watched):
+            item.abort()
 
     def close(self) -> None:
         """End the watching greenlet."""

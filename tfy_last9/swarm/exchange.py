@@ -97,6 +97,10 @@ class Exchange:
             text = f"silent for {self.limits.idle_ns * seconds:g} s"
             self._finish(now_ns, Outcome.STREAM_BROKEN, "stall", text)
 
+    def abort(self) -> None:
+        """End the exchange because the run is over."""
+        self._finish(time.monotonic_ns(), Outcome.ABORTED, "run_over", "the run ended first")
+
     def _on_readable(self) -> None:
         try:
             received = self._connection.receive()

@@ -57,6 +57,10 @@ class OpenAiDriver:
             if answer.finished_ns is None:
                 answer.finished_ns = time.monotonic_ns()
 
+    def abort(self) -> None:
+        """Cut all connections: calls that are under way end as broken streams."""
+        self._client.close()
+
     def close(self) -> None:
         """Close the SDK's connection pool."""
         self._client.close()

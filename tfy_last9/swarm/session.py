@@ -22,6 +22,8 @@ from tfy_last9.swarm.record import Epoch, Recorder
 
 SHIP_EVERY_S = 1.0
 """A worker that is killed loses at most this much of its ledger."""
+ABORT_S = 2.0
+"""Long enough for aborted requests to write their rows."""
 _NS_PER_S = 1_000_000_000
 Send = Callable[[str, dict[str, Any]], None]
 """Sends a message of a type to the master (or, in a local run, to ourselves)."""
@@ -112,13 +114,20 @@ class Session:
         self._fire(row)
 
     def drain(self, timeout_s: float) -> None:
-        """Send nothing new, wait for what is in flight, then `finish`."""
+        """Send nothing new, wait for what is in flight, give up on the rest, then `finish`."""
+        if self._finished:
+            return
         self._pool.close()
         self._stop_feeding()
+        self._wait_until_idle(timeout_s)
+        self._driver.abort()
+        self._wait_until_idle(ABORT_S)
+        self.finish()
+
+    def _wait_until_idle(self, timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
         while not self._is_idle() and time.monotonic() < until:
             gevent.sleep(0.02)
-        self.finish()
 
     def finish(self) -> None:
         """Ship what is left and say goodbye. Idempotent: every way a run can end comes through here."""

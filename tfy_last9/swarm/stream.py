@@ -52,6 +52,10 @@ class StreamDriver:
             else:
                 connection.close()
 
+    def abort(self) -> None:
+        """Give up on every call that is under way."""
+        self._deadlines.abort_all()
+
     def close(self) -> None:
         """Close idle connections and stop watching deadlines."""
         while self._idle:

@@ -63,8 +63,8 @@ class Worker:
         self._on_drain()
 
     def _on_quitting(self, **_: Any) -> None:
-        if self._session is not None:
-            self._session.finish()
+        """Drain before Locust tears down: it would stop the test only after the last report."""
+        self._on_drain()
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         runner: Any = self._environment.runner

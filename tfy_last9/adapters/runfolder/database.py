@@ -12,6 +12,8 @@ from pathlib import Path
 
 import duckdb
 
+from tfy_last9.adapters.runfolder.durable import sync
+
 THREADS = 2
 MEMORY = "1GB"
 """Beyond it sorts and joins spill to the temporary folder; a run of 200k requests needs about that."""
@@ -42,15 +44,6 @@ def literal(text: str | os.PathLike[str]) -> str:
 def text_list(values: tuple[str, ...]) -> str:
     """Return an SQL list of strings, typed even when it is empty."""
     return "[" + ", ".join(literal(value) for value in values) + "]::VARCHAR[]"
-
-
-def sync(path: Path) -> None:
-    """Make a file or a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_parquet(database: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:

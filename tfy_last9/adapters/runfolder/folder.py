@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from tfy_last9.adapters.runfolder.database import sync
+from tfy_last9.adapters.runfolder.durable import sync
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.run import EVIDENCE_SCHEMA, MANIFEST_SCHEMA, EvidenceRecord, Manifest
 

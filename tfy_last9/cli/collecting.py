@@ -1,0 +1,168 @@
+"""Fetch the evidence of a run: watch while load runs, then settle, then write both Parquet files."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from tfy_last9.adapters.clock import SystemClock
+from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.links import link_base
+from tfy_last9.adapters.last9.settings import Last9Settings
+from tfy_last9.adapters.last9.source import Last9Source
+from tfy_last9.adapters.runfolder.evidence import EvidenceStore
+from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.reduce import required_roles
+from tfy_last9.app.settle import SettleOutcome, settle, watch
+from tfy_last9.cli.console import Console
+from tfy_last9.errors import TfyError
+from tfy_last9.model.objective import Objective
+from tfy_last9.model.run import EvidenceRecord, Manifest, SettlePoint, Window
+
+PAD_NS = 5_000_000_000
+"""Clocks of generator and gateway may differ: the window reaches this much further on both sides."""
+_NS_PER_S = 1_000_000_000
+
+
+class Collector:
+    """Evidence of one run. `start_watching` while load runs is optional; `collect` needs a sealed run."""
+
+    def __init__(
+        self, folder: RunFolder, objectives: tuple[Objective, ...], settings: Last9Settings
+    ) -> None:
+        self._folder = folder
+        self._manifest = folder.read_manifest()
+        self._clock = SystemClock()
+        self._open = ExitStack()
+        self._client = self._open.enter_context(Last9Client(settings, self._clock))
+        self._source = Last9Source(self._client, settings, self._clock)
+        self._book = self._open.enter_context(EvidenceStore(folder, required_roles(objectives)))
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop_watching()
+        self._open.close()
+
+    def start_watching(self) -> None:
+        """Look for root spans in the background, so that it is known when each became visible."""
+        scenario = self._manifest.scenario
+        trailing_s = scenario.settle.late_after_s + min(scenario.limits.total_s, 30.0)
+        arguments = (
+            self._source,
+            self._book,
+            self._clock,
+            self._manifest.run_id,
+            self._clock.now_ns() - PAD_NS,
+            trailing_s,
+            scenario.settle.poll_s,
+            self._stop.is_set,
+        )
+        self._thread = threading.Thread(target=watch, args=arguments, daemon=True)
+        self._thread.start()
+
+    def stop_watching(self) -> None:
+        """End the background looks."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def collect(self, manifest: Manifest, console: Console) -> EvidenceRecord:
+        """Settle and write spans.parquet, requests.parquet and evidence.json; errors end up in the record."""
+        self.stop_watching()
+        window = run_window(manifest)
+        if window is None:
+            return self._record(
+                None, None, error="the run sent nothing, so there is nothing to fetch"
+            )
+
+        def tell(point: SettlePoint) -> None:
+            console.tick(f"traces: {point.complete} of {point.expected} complete in Last9")
+
+        last_finish_ns = manifest.end_ns or window.end_ns
+        try:
+            outcome = settle(
+                self._source,
+                self._book,
+                self._clock,
+                manifest.scenario.settle,
+                manifest.run_id,
+                window,
+                last_finish_ns,
+                tell,
+            )
+        except TfyError as error:
+            return self._record(window, None, error=error.message)
+        self._book.save()
+        console.say(_told(outcome, (self._clock.now_ns() - last_finish_ns) / _NS_PER_S))
+        return self._record(window, outcome, error=outcome.error)
+
+    def _record(
+        self, window: Window | None, outcome: SettleOutcome | None, error: str | None
+    ) -> EvidenceRecord:
+        settings = self._manifest.scenario.settle
+        counters = self._client.counters
+        record = EvidenceRecord(
+            strategy="rows" if outcome is not None else "none",
+            window=window,
+            region=None,
+            organisation=None,
+            cluster=None,
+            link_base=None,
+            queries=counters.queries,
+            rows_fetched=counters.rows,
+            bytes_fetched=counters.bytes,
+            truncated=outcome.truncated if outcome else (),
+            late_after_s=settings.late_after_s,
+            deadline_s=settings.deadline_s,
+            settled=outcome.settled if outcome else False,
+            history=outcome.history if outcome else (),
+            problems=outcome.problems if outcome else (),
+            error=error,
+        )
+        record = self._placed(record)
+        self._folder.write_evidence(record)
+        return record
+
+    def _placed(self, record: EvidenceRecord) -> EvidenceRecord:
+        """Add where the traces are, as far as that is known."""
+        with suppress(TfyError):
+            place = self._client.place()
+            return replace(
+                record,
+                region=place.region,
+                cluster=place.cluster,
+                organisation=self._client.organisation,
+                link_base=link_base(self._client.api_url, self._client.organisation),
+            )
+        return record
+
+
+def run_window(manifest: Manifest) -> Window | None:
+    """Return where the run's spans started, padded; None when nothing was sent."""
+    if manifest.start_ns is None or manifest.counters is None or not manifest.counters.started:
+        return None
+    end_ns = manifest.end_ns or manifest.start_ns + int(manifest.scenario.duration_s * _NS_PER_S)
+    return Window(manifest.start_ns - PAD_NS, end_ns + PAD_NS)
+
+
+def _told(outcome: SettleOutcome, after_s: float) -> str:
+    if outcome.nothing_expected:
+        return "traces: none expected"
+    words = "settled" if outcome.settled else "deadline"
+    return (
+        f"traces: {outcome.complete} of {outcome.expected} complete in Last9 "
+        f"({words}, {after_s:.1f} s after the last answer)"
+    )

@@ -1,0 +1,233 @@
+"""The main job: load, settle, verify, decide, report."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Self
+
+from tfy_last9.adapters.environment import GatewaySettings, gateway_settings, read_environment
+from tfy_last9.adapters.files.openslo import load_objectives
+from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
+from tfy_last9.adapters.opening import RunRequest, open_run
+from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.cli.collecting import Collector
+from tfy_last9.cli.console import Console
+from tfy_last9.cli.judging import conclude
+from tfy_last9.cli.load import LoadProcess, expected_duration_s
+from tfy_last9.cli.planning import check_decidable
+from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
+from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.errors import (
+    ConfigurationError,
+    HarnessError,
+    MissingSettings,
+)
+from tfy_last9.model.objective import Objective
+from tfy_last9.model.run import Manifest
+from tfy_last9.model.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """The command line of `gate`."""
+
+    scenario: Path
+    slo: Path
+    out: Path
+    sandbox: bool
+    sandbox_port: int
+    faults: tuple[str, ...]
+    client_only: bool
+    workers: int
+    rate_per_s: float | None
+    duration_s: float | None
+    seed: int | None
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where the run takes place."""
+
+    gateway: GatewaySettings
+    last9: Last9Settings | None
+    """None only for `--client-only`."""
+    sandbox: Sandbox | None
+
+    def check(self) -> None:
+        """Raise if the sandbox died."""
+        if self.sandbox is not None:
+            self.sandbox.check()
+
+
+def run_gate(request: GateRequest, console: Console) -> int:
+    """Run the whole job and return its exit code."""
+    scenario = overridden(load_scenario(request.scenario), request)
+    objectives = load_objectives(request.slo)
+    check_decidable(scenario, objectives, client_only=request.client_only)
+    if request.faults and not request.sandbox:
+        raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
+    with ExitStack() as stack:
+        place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
+        world = _enter_world(request, scenario, place, stack, console)
+        _preflight(scenario, world, console)
+        folder, objectives = open_run(_run_request(request, scenario, world), time.time_ns())
+        if place is not None:
+            place.run = folder
+        return _run(request, folder, objectives, world, console)
+
+
+def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
+    """Apply `--rate`, `--duration` and `--seed`."""
+    phases = scenario.phases
+    if request.rate_per_s is not None:
+        phases = tuple(replace(phase, rate_per_s=request.rate_per_s) for phase in phases)
+    if request.duration_s is not None:
+        judged_s = sum(phase.duration_s for phase in phases if phase.judged)
+        factor = request.duration_s / judged_s
+        phases = tuple(
+            replace(phase, duration_s=phase.duration_s * factor) if phase.judged else phase
+            for phase in phases
+        )
+    seed = scenario.seed if request.seed is None else request.seed
+    return replace(scenario, phases=phases, seed=seed)
+
+
+class SandboxPlace:
+    """Where the sandbox writes while it runs; its journal moves into the run folder at the end."""
+
+    def __init__(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.path = Path(mkdtemp(prefix=".sandbox-", dir=out))
+        self.run: RunFolder | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Keep the journal alone: the other files hold the sandbox's keys."""
+        journal = self.path / "journal.ndjson"
+        if self.run is not None and journal.is_file():
+            kept = self.run.path / "sandbox"
+            kept.mkdir(exist_ok=True)
+            journal.replace(kept / journal.name)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _enter_world(
+    request: GateRequest,
+    scenario: Scenario,
+    place: SandboxPlace | None,
+    stack: ExitStack,
+    console: Console,
+) -> World:
+    sandbox = None
+    if place is not None:
+        wanted = SandboxRequest(place.path, request.sandbox_port, request.faults, scenario.seed)
+        sandbox = stack.enter_context(Sandbox(wanted))
+        environment = sandbox.environment
+        console.say("sandbox: simulated providers, gateway and Last9 are up" + _faulty(request))
+    else:
+        environment = read_environment()
+    gateway = gateway_settings(environment)
+    last9 = None if request.client_only else from_environment(environment)
+    if last9 is None and not request.client_only:
+        raise MissingSettings(
+            "LAST9_REFRESH_TOKEN is not set, so no trace could be verified",
+            hint="set it to a refresh token with read scope, use --sandbox to rehearse, "
+            "or --client-only to judge the client's ledger alone",
+        )
+    return World(gateway, last9, sandbox)
+
+
+def _faulty(request: GateRequest) -> str:
+    return f", with faults {', '.join(request.faults)}" if request.faults else ""
+
+
+def _preflight(scenario: Scenario, world: World, console: Console) -> None:
+    if world.last9 is not None:
+        check_last9(world.last9, console)
+    probes = check_gateway(scenario, world.gateway, console)
+    world.check()
+    if world.last9 is not None:
+        follow_one_trace(probes, world.last9, console)
+
+
+def _run_request(request: GateRequest, scenario: Scenario, world: World) -> RunRequest:
+    return RunRequest(
+        scenario=scenario,
+        slo=request.slo,
+        out=request.out,
+        gateway_url=world.gateway.url,
+        workers=request.workers,
+        sandbox=request.sandbox,
+        client_only=request.client_only,
+        faults=request.faults,
+    )
+
+
+def _run(
+    request: GateRequest,
+    folder: RunFolder,
+    objectives: tuple[Objective, ...],
+    world: World,
+    console: Console,
+) -> int:
+    scenario = folder.read_manifest().scenario
+    console.say(
+        f"load: {scenario.name} on {world.gateway.url}, about {expected_duration_s(scenario):.0f} s"
+    )
+    with ExitStack() as stack:
+        collector = None
+        if world.last9 is not None:
+            collector = stack.enter_context(Collector(folder, objectives, world.last9))
+            collector.start_watching()
+        problem, ended = _load(folder, scenario, world, request.workers, console)
+        manifest = _seal(folder, problem, ended)
+        if collector is not None and manifest.ended == "schedule" and problem is None:
+            _collect(collector, manifest, folder, console)
+        return conclude(folder, objectives, console, as_json=request.as_json)
+
+
+def _load(
+    folder: RunFolder, scenario: Scenario, world: World, workers: int, console: Console
+) -> tuple[str | None, str | None]:
+    """Send the load; return what went wrong, and "interrupted" if the user ended it."""
+    load = LoadProcess(folder, scenario, world.gateway, workers)
+    try:
+        return load.watch(console, world.check), None
+    except HarnessError as error:
+        console.error(error)
+        return error.message, None
+    except KeyboardInterrupt:
+        console.say("interrupted: keeping what was recorded")
+        return None, "interrupted"
+
+
+def _seal(folder: RunFolder, problem: str | None, ended: str | None) -> Manifest:
+    """Seal the ledger, and write down how the load ended where the load process could not."""
+    manifest = seal(folder)
+    if problem is not None:
+        manifest = replace(manifest, problems=(problem, *manifest.problems))
+    if ended is not None:
+        manifest = replace(manifest, ended=ended)
+    folder.write_manifest(manifest)
+    return manifest
+
+
+def _collect(collector: Collector, manifest: Manifest, folder: RunFolder, console: Console) -> None:
+    try:
+        record = collector.collect(manifest, console)
+    except KeyboardInterrupt:
+        console.say("interrupted while waiting for traces: the ledger is kept")
+        folder.write_manifest(replace(manifest, ended="interrupted"))
+        return
+    if record.error is not None or not record.settled:
+        console.say(f"fetch again later with: tfy-last9 collect {folder.path}")

@@ -1,0 +1,104 @@
+"""From a run folder to its verdict: reduce, judge, write the reports, print the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tfy_last9.adapters.files.openslo import load_objectives
+from tfy_last9.adapters.last9.links import trace_link
+from tfy_last9.adapters.last9.settings import Last9Settings
+from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.reduce import Reduction
+from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.cli.collecting import Collector
+from tfy_last9.cli.console import Console
+from tfy_last9.errors import MissingSettings
+from tfy_last9.judge.gate import judge
+from tfy_last9.model.objective import Objective
+from tfy_last9.model.run import EvidenceRecord
+from tfy_last9.model.verdict import Exemplar, Verdict
+from tfy_last9.reports import console as console_report
+from tfy_last9.reports import junit, verdict_json
+
+WHAT_IF = "verdict-whatif.json"
+
+
+def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
+    """Return the verdict of a sealed and collected run: a pure function of its files."""
+    manifest = folder.read_manifest()
+    evidence = folder.read_evidence() if folder.evidence_path.is_file() else None
+    with Reduction(folder, objectives) as reduction:
+        return judge(
+            manifest,
+            objectives,
+            reduction.tallies(),
+            reduction.accounting(),
+            reduction.validity(),
+            evidence,
+        )
+
+
+def conclude(
+    folder: RunFolder, objectives: tuple[Objective, ...], console: Console, *, as_json: bool = False
+) -> int:
+    """Decide, write verdict.json and junit.xml, print the answer; return the exit code."""
+    verdict = decide(folder, objectives)
+    document = verdict_json.render(verdict)
+    folder.write(folder.verdict_path, document.encode())
+    folder.write(folder.junit_path, junit.render(verdict).encode())
+    text = document if as_json else console_report.render(verdict, linker(folder))
+    console.result(text)
+    console.say(f"run folder: {_shown(folder.path)}")
+    return verdict.exit_code
+
+
+def conclude_what_if(folder: RunFolder, slo: Path, console: Console) -> int:
+    """Decide with other SLO files; the run's own verdict stays as it is."""
+    verdict = decide(folder, load_objectives(slo))
+    folder.write(folder.path / WHAT_IF, verdict_json.render(verdict).encode())
+    console.result(console_report.render(verdict, linker(folder)))
+    console.say(f"what-if with {slo}: {_shown(folder.path / WHAT_IF)}")
+    return verdict.exit_code
+
+
+def complete(folder: RunFolder, settings: Last9Settings | None, console: Console) -> None:
+    """Do what is still missing before a run can be judged: seal it, fetch its evidence."""
+    manifest = seal(folder)
+    if manifest.client_only or folder.evidence_path.is_file():
+        return
+    if settings is None:
+        raise MissingSettings(
+            f"{folder.path} has no evidence yet, and LAST9_REFRESH_TOKEN is not set",
+            hint="set it (environment or .env) to a token with read scope, then run this again",
+        )
+    objectives = load_objectives(folder.slo_path)
+    with Collector(folder, objectives, settings) as collector:
+        collector.collect(manifest, console)
+
+
+def linker(folder: RunFolder) -> Callable[[Exemplar], str]:
+    """Return a function from a trace to where one looks at it: Last9's page, or our own command."""
+    evidence: EvidenceRecord | None = None
+    if folder.evidence_path.is_file():
+        evidence = folder.read_evidence()
+
+    def link(exemplar: Exemplar) -> str:
+        if exemplar.trace_id is None:
+            return ""
+        if evidence is not None and evidence.window is not None:
+            base, cluster = evidence.link_base, evidence.cluster
+            page = trace_link(base, exemplar.trace_id, evidence.window, cluster=cluster)
+            if page is not None:
+                return page
+        return f"tfy-last9 traces {_shown(folder.path)} --trace {exemplar.trace_id}"
+
+    return link
+
+
+def _shown(path: Path) -> str:
+    """Return the path relative to here where that is shorter."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

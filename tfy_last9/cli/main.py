@@ -1,0 +1,245 @@
+"""The `tfy-last9` command: arguments to use cases, errors to messages and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from tfy_last9.adapters.environment import read_environment
+from tfy_last9.adapters.files.openslo import load_objectives
+from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.adapters.files.scenario_document import parse_duration, parse_rate
+from tfy_last9.adapters.last9.settings import from_environment
+from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.cli import judging
+from tfy_last9.cli.console import Console
+from tfy_last9.cli.gate import GateRequest, run_gate
+from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.errors import ExitCode, TfyError
+
+app = typer.Typer(
+    name="tfy-last9",
+    help="Is this LLM gateway safe to release? Load it, read its traces back from Last9, and decide.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+RunArgument = Annotated[Path, typer.Argument(help="Run folder, for example runs/20261123-...")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where run folders are made.")]
+SloOption = Annotated[Path, typer.Option("--slo", help="OpenSLO file, or folder of them.")]
+ScenarioArgument = Annotated[Path, typer.Argument(help="Scenario file.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")]
+
+
+@app.command()
+def gate(
+    scenario: ScenarioArgument,
+    slo: SloOption = Path("slo"),
+    out: OutOption = Path("runs"),
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Run in the embedded sandbox.")
+    ] = False,
+    sandbox_port: Annotated[
+        int, typer.Option(help="First of the sandbox's three ports; 0: any free ones.")
+    ] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="Sandbox fault, for example trace_loss=0.05; repeatable."),
+    ] = None,
+    client_only: Annotated[
+        bool, typer.Option("--client-only", help="Judge the client's ledger alone, without Last9.")
+    ] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Locust worker processes.")] = 1,
+    rate: Annotated[str | None, typer.Option(help="Arrivals in all phases, as 80/s.")] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Length of the judged part, as 30s or 5m.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the schedule and of sandbox faults.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print verdict.json instead of the table.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
+
+    Example: tfy-last9 gate scenarios/smoke.yaml --sandbox --fault provider_latency:anthropic=2s
+    """
+    request = GateRequest(
+        scenario=scenario,
+        slo=slo,
+        out=out,
+        sandbox=sandbox,
+        sandbox_port=sandbox_port,
+        faults=tuple(fault or ()),
+        client_only=client_only,
+        workers=processes,
+        rate_per_s=_parsed(parse_rate, rate),
+        duration_s=_parsed(parse_duration, duration),
+        seed=seed,
+        as_json=json,
+    )
+    raise typer.Exit(run_gate(request, Console(quiet=quiet)))
+
+
+@app.command()
+def check(
+    run: RunArgument,
+    slo: Annotated[
+        Path | None,
+        typer.Option(help="What if: judge with these files, write verdict-whatif.json."),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print verdict.json instead of the table.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Decide again from a run folder: offline, with the SLO files stored in it, to the same bytes.
+
+    A run that was never collected (`locust -f` ends so) has its evidence fetched first.
+    """
+    console, folder = Console(quiet=quiet), RunFolder(run)
+    folder.read_manifest()
+    judging.complete(folder, from_environment(read_environment()), console)
+    if slo is not None:
+        raise typer.Exit(judging.conclude_what_if(folder, slo, console))
+    objectives = load_objectives(folder.slo_path)
+    raise typer.Exit(judging.conclude(folder, objectives, console, as_json=json))
+
+
+@app.command()
+def collect(run: RunArgument, quiet: QuietOption = False) -> None:
+    """Fetch the evidence of a stored run again, from any machine, and decide again."""
+    console, folder = Console(quiet=quiet), RunFolder(run)
+    folder.read_manifest()
+    folder.evidence_path.unlink(missing_ok=True)
+    judging.complete(folder, from_environment(read_environment()), console)
+    raise typer.Exit(judging.conclude(folder, load_objectives(folder.slo_path), console))
+
+
+@app.command()
+def traces(
+    run: RunArgument,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="Label, for example provider=openai; repeatable."),
+    ] = None,
+    slowest: Annotated[int | None, typer.Option(min=1, help="The N slowest requests.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Requests that failed.")] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Requests whose trace is missing.")
+    ] = False,
+    trace: Annotated[str | None, typer.Option(help="One trace id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+) -> None:
+    """Drill down: ledger rows with their span trees.
+
+    Example: tfy-last9 traces runs/20261123-... --where provider=openai --slowest 5
+    """
+    from tfy_last9.cli.traces import show_traces  # noqa: PLC0415 - only this command needs it
+
+    show_traces(
+        RunFolder(run),
+        where=tuple(where or ()),
+        slowest=slowest,
+        failed=failed,
+        missing=missing,
+        trace_id=trace,
+        limit=limit,
+    )
+
+
+@app.command()
+def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
+    """Say what a run would send, and which objectives it can decide, before anything is spent."""
+    from tfy_last9.cli.planning import describe  # noqa: PLC0415 - only this command needs it
+
+    text, exit_code = describe(load_scenario(scenario), load_objectives(slo))
+    Console().result(text)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def lint(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Scenario and SLO files or folders; default: both folders."),
+    ] = None,
+) -> None:
+    """Check scenarios and SLO files: errors with file, line and a suggestion."""
+    from tfy_last9.cli.lint import lint_paths  # noqa: PLC0415 - only this command needs it
+
+    Console().result(lint_paths(paths or [Path("scenarios"), Path("slo")]))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[
+        int, typer.Option(help="First of three ports: gateway, Last9, providers.")
+    ] = 14000,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Write the settings here, for `locust -f` to read.")
+    ] = None,
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Fault; repeatable.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of latencies and faults.")] = 0,
+    folder: Annotated[Path, typer.Option("--dir", help="Where the journal is written.")] = Path(
+        "runs/sandbox"
+    ),
+) -> None:
+    """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C."""
+    request = SandboxRequest(folder, port, tuple(fault or ()), seed, env_file)
+    console = Console()
+    with Sandbox(request) as running:
+        for name in ("TFY_GATEWAY_URL", "LAST9_API_URL", "LAST9_OTLP_ENDPOINT"):
+            console.say(f"{name}={running.environment[name]}")
+        if env_file is not None:
+            console.say(f"all settings, keys included, are in {env_file}")
+        console.say("sandbox is up; Ctrl-C ends it")
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            console.say("sandbox: stopping")
+    raise typer.Exit(0)
+
+
+def _parsed(parse: Callable[[object], float], text: str | None) -> float | None:
+    try:
+        return None if text is None else parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def main() -> NoReturn:
+    """Run the command line; every way out is a documented exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    console = Console()
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(standalone_mode=False)
+    except TfyError as error:
+        console.error(error)
+        code = int(error.exit_code)
+    except click.UsageError as error:
+        error.show()
+        code = int(ExitCode.CONFIGURATION)
+    except (KeyboardInterrupt, click.Abort):
+        console.say("interrupted")
+        code = int(ExitCode.INTERRUPTED)
+    except OSError as error:
+        console.error(TfyError(f"{type(error).__name__}: {error}"))
+        code = int(ExitCode.ERROR)
+    sys.exit(code or 0)
+
+
+def _as_interrupt(_: int, __: FrameType | None) -> NoReturn:
+    """Treat SIGTERM (a cancelled CI job) like Ctrl-C: end in good order, keep what was recorded."""
+    raise KeyboardInterrupt
