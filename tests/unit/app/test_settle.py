@@ -136,8 +136,9 @@ def test_only_outstanding_windows_are_asked_for_in_between():
 
 
 def test_without_outstanding_windows_everything_is_asked_for():
-    _, source, _, _ = run({"a": 112}, book=FakeBook(["a"], windows=()))
+    _, source, clock, _ = run({"a": 112}, book=FakeBook(["a"], windows=()))
     assert {call[1] for call in source.named("spans")} == {WINDOW}
+    assert clock.now == 120 * S
 
 
 def test_unchanged_counts_prove_nothing():
@@ -173,6 +174,18 @@ def test_outstanding_traces_are_looked_up_by_id_at_the_deadline():
     assert around.end_ns > WINDOW.end_ns
     looked_up = next(page for page in book.pages if list(page.spans) == ["b"])
     assert looked_up.window.start_ns == looked_up.window.end_ns
+
+
+def test_what_look_ups_complete_is_followed_by_a_look_at_everything():
+    """So that no failed attempt of the traces found before is missed."""
+    visible = {"a": 0, "b": 0, "late sibling": 154}
+    _, _, _, book = run(
+        visible,
+        expected=["a", "b"],
+        by_id_only=frozenset({"b"}),
+        starts_s={"late sibling": 50},
+    )
+    assert "late sibling" in book.found
 
 
 def test_look_ups_are_bounded():
