@@ -1,0 +1,64 @@
+"""HTTP/1.1 responses: complete, cut short, or never begun, however the bytes are cut."""
+
+import pytest
+
+from tfy_last9.wire.http1 import ProtocolError, ResponseReader, request_head
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-One: 1\r\n\r\n"
+    b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+)
+LENGTH = b"HTTP/1.1 429 Too Many\r\nContent-Length: 4\r\nConnection: close\r\n\r\nslow"
+CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end"
+
+
+def read(pieces):
+    body = bytearray()
+    reader = ResponseReader(body.extend)
+    for piece in pieces:
+        reader.feed(piece)
+    return reader, bytes(body)
+
+
+@pytest.mark.parametrize("cut", range(len(CHUNKED) + 1))
+def test_a_chunked_response_is_complete_wherever_it_is_cut(cut):
+    reader, body = read([CHUNKED[:cut], CHUNKED[cut:]])
+    assert (reader.status, body, reader.complete, reader.keep_alive) == (200, b"hello world", True, True)
+    assert reader.headers["x-one"] == "1"
+
+
+def test_connection_close_forbids_another_request():
+    reader, body = read([LENGTH])
+    assert (reader.status, body, reader.complete, reader.keep_alive) == (429, b"slow", True, False)
+
+
+def test_a_chunked_response_without_its_last_chunk_is_not_complete():
+    """Fail-open trap: an early close must not look like an answer."""
+    reader, _ = read([CHUNKED[:-5]])
+    reader.end_of_input()
+    assert not reader.complete
+
+
+def test_a_body_that_only_the_close_ends_is_complete_at_the_close():
+    reader, body = read([CLOSED])
+    assert not reader.complete
+    reader.end_of_input()
+    assert reader.complete
+    assert body == b"until the end"
+    assert not reader.keep_alive
+
+
+def test_an_interim_response_is_passed_over():
+    reader, body = read([b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + CHUNKED])
+    assert (reader.status, body, reader.complete) == (200, b"hello world", True)
+    assert "link" not in reader.headers
+
+
+def test_something_else_than_http_is_a_protocol_error():
+    with pytest.raises(ProtocolError):
+        read([b"SSH-2.0-OpenSSH\r\n"])
+
+
+def test_a_line_break_in_a_header_is_refused():
+    with pytest.raises(ValueError, match="line break"):
+        request_head("POST", "/x", {"x-tfy-metadata": "a\r\nevil: 1"})
