@@ -1,0 +1,84 @@
+"""What to do next, as commands where there is one. Never more than a handful."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from tfy_last9.judge.phrases import significant
+from tfy_last9.model.run import EvidenceRecord, Manifest
+from tfy_last9.model.verdict import SEVERITY, Finding, State, Verdict, group_text
+
+MOST = 5
+
+_BY_CODE = {
+    "incomplete": "run the gate again; this run folder keeps what was recorded",
+    "harness": "read the load generator's log, mend the cause and run the gate again",
+    "target_stopped": "mend the target that was taken out (key, model name, quota): tfy-last9 doctor",
+    "no_objectives": "add an SLO to the SLO folder: tfy-last9 lint checks it",
+    "nothing_judged": "add an objective on client-ledger, or configure Last9 and leave out --client-only",
+    "nothing_critical": 'set the annotation tfy-last9/critical: "true" on at least one SLO',
+    "no_requests": "check gateway address, key and model names: tfy-last9 doctor",
+    "unreported": "look for a worker that was killed (memory, disk), then run the gate again",
+    "invalid_run": "lower the rate, raise limits.users, or add --processes, then run the gate again",
+    "accounting": "the run folder contradicts itself: keep it for a bug report, run the gate again",
+    "no_expected_traces": "look at what was refused: tfy-last9 traces {run} --failed",
+}
+_FETCH_AGAIN = ("no_evidence", "evidence_unavailable", "truncated")
+
+
+def advice(
+    verdict: Verdict, manifest: Manifest, evidence: EvidenceRecord | None
+) -> tuple[str, ...]:
+    """Return the next steps for a verdict that is not PASS, most useful first."""
+    run = verdict.run_id
+    steps: list[str] = []
+    if verdict.reason_code in _FETCH_AGAIN:
+        steps.append(f"fetch the evidence again: tfy-last9 collect {run}")
+    if verdict.reason_code in _BY_CODE:
+        steps.append(_BY_CODE[verdict.reason_code].format(run=run))
+    unsettled = evidence is not None and not evidence.settled and verdict.accounting.lost > 0
+    if unsettled and verdict.reason_code not in _FETCH_AGAIN:
+        steps.append(f"traces may still arrive; fetch the evidence again: tfy-last9 collect {run}")
+    findings = sorted(
+        (finding for finding in verdict.findings if SEVERITY[finding.state] > 0),
+        key=lambda finding: (not finding.critical, -SEVERITY[finding.state]),
+    )
+    for finding in findings:
+        steps += _for_finding(finding, manifest)
+    return tuple(dict.fromkeys(steps))[:MOST]
+
+
+def _for_finding(finding: Finding, manifest: Manifest) -> Iterator[str]:
+    run = manifest.run_id
+    match finding.state:
+        case State.FAIL:
+            yield f"see the worst ones: tfy-last9 traces {run}{_where(finding)}{_kind(finding)}"
+        case State.INCONCLUSIVE if finding.requests_needed is not None:
+            yield _more_requests(finding, manifest)
+        case State.NO_DATA if finding.book == "client-ledger":
+            yield f"see what became of these requests: tfy-last9 traces {run}{_where(finding)} --failed"
+        case State.NO_DATA:
+            yield f"see what is missing: tfy-last9 traces {run}{_where(finding)} --missing"
+            yield "follow one request from the gateway to Last9: tfy-last9 doctor"
+
+
+def _where(finding: Finding) -> str:
+    return "".join(f" --where {label}={value}" for label, value in finding.group)
+
+
+def _kind(finding: Finding) -> str:
+    if finding.book == "both":
+        return " --missing"
+    return " --slowest 5" if finding.quantile is not None else " --failed"
+
+
+def _more_requests(finding: Finding, manifest: Manifest) -> str:
+    needed = finding.requests_needed or 0
+    to = f" to {group_text(finding.group)}" if finding.group else ""
+    text = f"{finding.objective} needs {needed:,} more good requests{to}"
+    judged_s = sum(phase.duration_s for phase in manifest.scenario.phases if phase.judged)
+    if finding.total == 0 or judged_s == 0:
+        return text
+    longer_s = judged_s * (finding.total + needed) / finding.total
+    return f"{text}: judge about {significant(math.ceil(longer_s))} s instead of {significant(judged_s)} s"

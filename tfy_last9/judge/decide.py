@@ -1,0 +1,163 @@
+"""One objective in one group: counts to a finding.
+
+Three-way decision from two one-sided exact bounds on the bad share: PASS needs the upper bound inside
+the budget, FAIL the lower bound outside; in between nothing is proven (Clopper-Pearson; MLPerf's early
+stopping uses the same rule). A census counts everything there is and compares without bounds.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tfy_last9.judge import phrases
+from tfy_last9.model.objective import Book, Completeness, Objective
+from tfy_last9.model.verdict import Finding, State, Tally, group_text
+from tfy_last9.stats.binomial import lower_bound, required_n, upper_bound
+
+WARN_SHARE = 0.8
+"""A PASS whose observed share uses more of the budget than this is a WARN."""
+
+
+def decide(objective: Objective, tally: Tally) -> Finding:
+    """Return the finding of one group."""
+    fault = _fault(tally)
+    if fault is not None:
+        return _finding(objective, tally, State.ERROR, fault)
+    if tally.total == 0 or (objective.is_census and tally.bad == tally.total):
+        return _finding(objective, tally, State.NO_DATA, _silence(objective, tally))
+    return _census(objective, tally) if objective.is_census else _bounded(objective, tally)
+
+
+def not_configured(objective: Objective) -> Finding:
+    """Return the finding of an objective that needs Last9 in a run that does without."""
+    nothing = Tally((), expected=True, total=0, bad=0, excluded=0, quantile=None, exemplars=())
+    message = "needs traces in Last9; this run was judged from the client's ledger only"
+    return _finding(objective, nothing, State.NOT_CONFIGURED, message)
+
+
+def not_counted(objective: Objective) -> Finding:
+    """Return the finding of an objective for which not even a group was found."""
+    nothing = Tally((), expected=True, total=0, bad=0, excluded=0, quantile=None, exemplars=())
+    message = f"nothing to judge: no {phrases.noun(objective)} in any group"
+    return _finding(objective, nothing, State.NO_DATA, message)
+
+
+def needs_last9(objective: Objective) -> bool:
+    """Tell whether an objective cannot be judged from the ledger alone."""
+    return (
+        isinstance(objective.indicator, Completeness)
+        or objective.indicator.population.book is Book.LAST9
+    )
+
+
+def _census(objective: Objective, tally: Tally) -> Finding:
+    allowed = phrases.budget(objective)
+    share = tally.bad / tally.total
+    message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)})"
+    state = State.PASS if share <= allowed else State.FAIL
+    return _finding(objective, tally, state, message)
+
+
+def _bounded(objective: Objective, tally: Tally) -> Finding:
+    allowed, alpha = phrases.budget(objective), round(1.0 - objective.confidence, 12)
+    low = lower_bound(tally.bad, tally.total, alpha)
+    high = upper_bound(tally.bad, tally.total, alpha)
+    state, notes, needed = State.PASS, [], None
+    if low > allowed:
+        state = State.FAIL
+    elif high > allowed:
+        state = State.INCONCLUSIVE
+        needed = required_n(allowed, tally.bad, alpha) - tally.total
+        notes.append(f"needs {needed:,} more good {phrases.noun(objective)} to pass")
+    else:
+        notes += _doubts(allowed, tally)
+        state = State.WARN if notes else State.PASS
+    proven = _proven(state, low, high, objective.confidence)
+    message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)}, {proven})"
+    if tally.quantile is not None:
+        message += f"; {phrases.quantile(tally.quantile)}"
+    message = "; ".join([message, *notes])
+    return _finding(objective, tally, state, message, bounds=(low, high), needed=needed)
+
+
+def _doubts(allowed: float, tally: Tally) -> list[str]:
+    """Return why a proven PASS deserves a second look."""
+    doubts = []
+    used = tally.bad / tally.total / allowed
+    if used > WARN_SHARE:
+        doubts.append(f"uses {phrases.percent(used)} of the budget")
+    if tally.excluded > tally.total:
+        doubts.append("more events were excluded than counted")
+    return doubts
+
+
+def _proven(state: State, low: float, high: float, confidence: float) -> str:
+    sure = f"with {phrases.percent(confidence)} confidence"
+    if state is State.FAIL:
+        return f"at least {phrases.percent(low)} {sure}"
+    if state is State.INCONCLUSIVE:
+        return f"between {phrases.percent(low)} and {phrases.percent(high)}, each {sure}"
+    return f"at most {phrases.percent(high)} {sure}"
+
+
+def _observed(objective: Objective, tally: Tally) -> str:
+    share = phrases.percent(tally.bad / tally.total)
+    counted = f"{tally.total:,} {phrases.noun(objective)}"
+    text = f"{share} of {counted} {phrases.bad_words(objective)}"
+    return f"{text}, {tally.excluded:,} excluded" if tally.excluded else text
+
+
+def _silence(objective: Objective, tally: Tally) -> str:
+    if isinstance(objective.indicator, Completeness):
+        if tally.total == 0:
+            return "no trace was expected, so completeness proves nothing"
+        return f"not one of {tally.total:,} expected traces is complete in Last9"
+    if tally.excluded:
+        excluded = f"all {tally.excluded:,} {phrases.noun(objective)} were excluded"
+        return f"no value to judge: {excluded} (they carry no such value)"
+    if needs_last9(objective):
+        return f"Last9 shows no {phrases.noun(objective)}, although requests were sent"
+    return f"no {phrases.noun(objective)} were started"
+
+
+def _fault(tally: Tally) -> str | None:
+    """Return why the counts themselves cannot be trusted."""
+    if not 0 <= tally.bad <= tally.total or tally.excluded < 0:
+        return f"counts do not add up: {tally.bad} bad of {tally.total}, {tally.excluded} excluded"
+    if tally.quantile is not None and not math.isfinite(tally.quantile.value):
+        return f"a percentile of {tally.quantile.value} is no measurement"
+    return None
+
+
+def _finding(
+    objective: Objective,
+    tally: Tally,
+    state: State,
+    message: str,
+    *,
+    bounds: tuple[float | None, float | None] = (None, None),
+    needed: int | None = None,
+) -> Finding:
+    if not tally.expected:
+        message += "; the scenario does not list this group, so it does not decide the run"
+    return Finding(
+        objective=objective.name,
+        group=tally.group,
+        state=state,
+        critical=objective.critical and tally.expected,
+        book=phrases.book(objective),
+        claim=phrases.claim(objective),
+        message=f"{group_text(tally.group)}: {message}" if tally.group else message,
+        total=tally.total,
+        bad=tally.bad,
+        excluded=tally.excluded,
+        budget=phrases.budget(objective),
+        confidence=None if objective.is_census else objective.confidence,
+        bad_low=bounds[0],
+        bad_high=bounds[1],
+        quantile=tally.quantile,
+        requests_needed=needed,
+        exemplars=tally.exemplars,
+        path=objective.path,
+        line=objective.line,
+    )

@@ -1,0 +1,167 @@
+"""Findings to one verdict: obstacles first, then the worst of what is critical.
+
+PASS means proven good enough. Silence, an empty objective set, or a run that measured itself never is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tfy_last9.errors import ExitCode
+from tfy_last9.judge.advice import advice
+from tfy_last9.judge.decide import decide, needs_last9, not_configured, not_counted
+from tfy_last9.judge.soundness import Obstacle, obstacles
+from tfy_last9.judge.validity import examine
+from tfy_last9.model.objective import Objective
+from tfy_last9.model.run import EvidenceRecord, Manifest
+from tfy_last9.model.scenario import OnInconclusive
+from tfy_last9.model.verdict import (
+    EXIT_CODES,
+    SEVERITY,
+    Accounting,
+    Finding,
+    State,
+    Tally,
+    Validity,
+    Verdict,
+    group_text,
+)
+
+REASON_CODES = {
+    State.PASS: "passed",
+    State.WARN: "passed_with_warnings",
+    State.INCONCLUSIVE: "inconclusive",
+    State.NO_DATA: "no_data",
+    State.ERROR: "objective_error",
+    State.FAIL: "objective_failed",
+}
+
+
+def judge(
+    manifest: Manifest,
+    objectives: Sequence[Objective],
+    tallies: Mapping[str, tuple[Tally, ...]],
+    accounting: Accounting,
+    validity: Validity,
+    evidence: EvidenceRecord | None,
+) -> Verdict:
+    """Return the verdict of a run: a pure function of what its folder holds."""
+    validity = examine(manifest, objectives, accounting, validity)
+    findings = tuple(
+        finding
+        for objective in objectives
+        for finding in _findings(objective, tallies, client_only=manifest.client_only)
+    )
+    found = obstacles(manifest, objectives, accounting, validity, evidence)
+    verdict = Verdict(
+        run_id=manifest.run_id,
+        scenario=manifest.scenario.name,
+        state=State.ERROR,
+        exit_code=ExitCode.ERROR,
+        reason="",
+        reason_code="",
+        findings=findings,
+        accounting=accounting,
+        validity=validity,
+        next_steps=(),
+    )
+    verdict = _obstructed(verdict, found) if found else _folded(verdict, manifest)
+    return replace(verdict, next_steps=advice(verdict, manifest, evidence))
+
+
+def fold(findings: Iterable[Finding], *, on_inconclusive: OnInconclusive) -> State:
+    """Return the worst state over critical findings; what is not critical lowers to WARN at most."""
+    worst = State.PASS
+    for finding in findings:
+        state = finding.state
+        lenient = state is State.INCONCLUSIVE and on_inconclusive is OnInconclusive.WARN
+        if SEVERITY[state] > SEVERITY[State.WARN] and (lenient or not finding.critical):
+            state = State.WARN
+        if SEVERITY[state] > SEVERITY[worst]:
+            worst = state
+    return worst
+
+
+def _findings(
+    objective: Objective, tallies: Mapping[str, tuple[Tally, ...]], *, client_only: bool
+) -> list[Finding]:
+    if client_only and needs_last9(objective):
+        return [not_configured(objective)]
+    groups = tallies.get(objective.name, ())
+    return [decide(objective, tally) for tally in groups] or [not_counted(objective)]
+
+
+def _obstructed(verdict: Verdict, found: Sequence[Obstacle]) -> Verdict:
+    """Show the objectives without judging them."""
+    shown = tuple(
+        finding if finding.state is State.NOT_CONFIGURED else replace(finding, state=State.INFO)
+        for finding in verdict.findings
+    )
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return replace(
+        verdict,
+        exit_code=first.exit_code,
+        reason=f"nothing can be said about the objectives: {first.message}{more}",
+        reason_code=first.code,
+        findings=shown,
+    )
+
+
+def _folded(verdict: Verdict, manifest: Manifest) -> Verdict:
+    policy = manifest.scenario.policy.on_inconclusive
+    state = fold(verdict.findings, on_inconclusive=policy)
+    if not manifest.client_only and verdict.accounting.expected_traces == 0:
+        silent = State.NO_DATA
+        if SEVERITY[state] < SEVERITY[silent]:
+            return replace(
+                verdict,
+                state=silent,
+                exit_code=EXIT_CODES[silent],
+                reason="no request was answered in a way that must leave a trace, so Last9 proves nothing",
+                reason_code="no_expected_traces",
+            )
+    reason = _passed(verdict) if state is State.PASS else _worst(verdict.findings, state)
+    return replace(
+        verdict,
+        state=state,
+        exit_code=EXIT_CODES[state],
+        reason=reason,
+        reason_code=REASON_CODES[state],
+    )
+
+
+def _passed(verdict: Verdict) -> str:
+    judged = [item for item in verdict.findings if item.state is State.PASS]
+    tightest = max(judged, key=_use)
+    left_out = sum(item.state is State.NOT_CONFIGURED for item in verdict.findings)
+    skipped = f", {left_out} not configured" if left_out else ""
+    return (
+        f"all {len(judged)} judged objectives hold{skipped};"
+        f" tightest: {tightest.objective}, {tightest.message}"
+    )
+
+
+def _worst(findings: Sequence[Finding], state: State) -> str:
+    """Return the finding that explains the run's state best, and how many others are not well."""
+    unwell = [item for item in findings if SEVERITY[item.state] > 0]
+    causes = [
+        item for item in unwell if item.state is state and (item.critical or state is State.WARN)
+    ]
+    first = max(
+        causes or unwell, key=lambda item: (item.critical, SEVERITY[item.state], _use(item))
+    )
+    where = f", {group_text(first.group)}" if first.group else ""
+    also = len(unwell) - 1
+    more = f" (and {also} more not passed)" if also else ""
+    message = first.message.removeprefix(f"{group_text(first.group)}: ")
+    return f"{first.objective}{where}: {message}{more}"
+
+
+def _use(finding: Finding) -> float:
+    """Return how many times over the budget the bad share is, as far as it is proven."""
+    if finding.total == 0 or finding.budget == 0:
+        return 0.0
+    share = finding.bad / finding.total if finding.bad_high is None else finding.bad_high
+    return share / finding.budget
