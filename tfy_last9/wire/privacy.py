@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
 
 import orjson
 
@@ -91,30 +93,44 @@ def bare_url(url: str) -> str:
     return re.sub(r"(https?://)[^/@\s]*@", r"\1", without_query)
 
 
+class _Treatment(Enum):
+    """What happens to the value of an attribute; its name decides."""
+
+    DROP = "drop"
+    HASH = "hash"
+    TEMPLATE = "template"
+    STRIP = "strip"
+    KEEP = "keep"
+
+
 def presentable(attributes: Mapping[str, object]) -> dict[str, object]:
     """Return the attributes that may be kept, in key order."""
     return {
-        key: _presentable(key, attributes[key])
+        key: _presentable(treatment, attributes[key])
         for key in sorted(attributes)
-        if not _is_content(key) and not _SECRET.search(key)
+        if (treatment := _treatment(key)) is not _Treatment.DROP
     }
 
 
-def _is_content(key: str) -> bool:
-    return key in _CONTENT or key.startswith(_CONTENT_PREFIXES)
-
-
-def _presentable(key: str, value: object) -> object:
+@lru_cache(maxsize=4096)
+def _treatment(key: str) -> _Treatment:
+    """Return the treatment of a name; cached because every span has the same few dozen."""
+    if key in _CONTENT or key.startswith(_CONTENT_PREFIXES) or _SECRET.search(key):
+        return _Treatment.DROP
     if _IDENTITY.search(key):
+        return _Treatment.HASH
+    if _ERROR_TEXT.search(key):
+        return _Treatment.TEMPLATE
+    return _Treatment.STRIP if _URL_KEY.search(key) else _Treatment.KEEP
+
+
+def _presentable(treatment: _Treatment, value: object) -> object:
+    if treatment is _Treatment.HASH:
         return pseudonym(value) if value not in (None, "") else value
     if isinstance(value, Mapping):
         return presentable({str(name): item for name, item in value.items()})
-    if isinstance(value, str):
-        return _presentable_text(key, value)
-    return value
-
-
-def _presentable_text(key: str, value: str) -> str:
-    if _ERROR_TEXT.search(key):
+    if isinstance(value, str) and treatment is _Treatment.TEMPLATE:
         return error_template(value)
-    return bare_url(value) if _URL_KEY.search(key) else value
+    if isinstance(value, str) and treatment is _Treatment.STRIP:
+        return bare_url(value)
+    return value
