@@ -77,7 +77,7 @@ class Answer:
 
 
 class Caller:
-    """Sends calls to one host. Thread-safe apart from `conceal`, which only ever adds."""
+    """Sends calls to one host; may be shared between threads."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Caller:
         self._clock = clock
         self._retry = retry or Retry()
         self._jitter = jitter or random.Random()
-        self._secrets: set[str] = set()
+        self._secrets: frozenset[str] = frozenset()
         self._http = httpx.Client(
             transport=transport,
             timeout=_TIMEOUT,
@@ -106,7 +106,7 @@ class Caller:
 
     def conceal(self, secret: str) -> None:
         """Keep a secret out of every message from now on."""
-        self._secrets.add(secret)
+        self._secrets |= {secret}
 
     def redacted(self, text: str) -> str:
         """Return a text without secrets, for messages."""
