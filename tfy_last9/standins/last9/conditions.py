@@ -61,7 +61,14 @@ def _logical(name: str, operand: list[Any], resolve: Resolve, levels: int) -> Sq
 
 
 def _all(parts: list[Sql]) -> Sql:
-    return fill("({})", join(" AND ", parts)) if parts else TRUE
+    return _parenthesised(" AND ", parts)
+
+
+def _parenthesised(separator: str, parts: list[Sql]) -> Sql:
+    """Join conditions; a single one binds tighter than NOT, AND and OR already."""
+    if len(parts) == 1:
+        return parts[0]
+    return fill("({})", join(separator, parts)) if parts else TRUE
 
 
 def _any(operand: list[Any], resolve: Resolve, levels: int) -> Sql:
@@ -76,7 +83,7 @@ def _any(operand: list[Any], resolve: Resolve, levels: int) -> Sql:
             field, value = _pair("$eq", pair)
             equals.setdefault(field, []).append(_word(value))
     parts += [_one_of(resolve(field), values) for field, values in equals.items()]
-    return fill("({})", join(" OR ", parts)) if parts else TRUE
+    return _parenthesised(" OR ", parts)
 
 
 def _one_of(field: Field, values: list[str]) -> Sql:
