@@ -114,7 +114,7 @@ def _span_line(span: Span, zero_ns: int) -> str:
         span.provider or "",
         _maybe("http {}", _attribute(span, _STATUS)),
         _tokens(*(_attribute(span, names) for names in _TOKENS)),
-        _maybe("{} USD", _attribute(span, (_COST,))),
+        _cost(_attribute(span, (_COST,))),
         span.status_message or "",
     )
     return _joined(parts, "  ")
@@ -122,6 +122,12 @@ def _span_line(span: Span, zero_ns: int) -> str:
 
 def _attribute(span: Span, names: Iterable[str]) -> object:
     return next((span.attributes[name] for name in names if name in span.attributes), None)
+
+
+def _cost(usd: object) -> str:
+    if isinstance(usd, float):
+        usd = f"{usd:.8f}".rstrip("0")
+    return _maybe("{} USD", usd)
 
 
 def _tokens(tokens_in: object, tokens_out: object) -> str:

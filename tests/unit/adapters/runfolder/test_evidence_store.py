@@ -272,7 +272,7 @@ def _evidence_after(pages: list[Page]) -> tuple[Rows, Rows]:
 IN_ORDER = _evidence_after(list(LOOKS))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     order=st.permutations(LOOKS),
     repeated=st.lists(st.sampled_from(LOOKS), max_size=3),

@@ -32,7 +32,7 @@ from tfy_last9.adapters.runfolder.reduce import Reduction, required_roles
 from tfy_last9.adapters.runfolder.values import LEDGER_VALUES, SPAN_VALUES
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.fields import VALUE_FIELDS
-from tfy_last9.model.objective import Book, Objective, Operator
+from tfy_last9.model.objective import Book, Condition, Objective, Operator
 from tfy_last9.model.trace import Role, Span, SpanStatus
 from tfy_last9.model.verdict import Tally
 
@@ -70,32 +70,30 @@ def test_every_field_of_the_vocabulary_has_its_sql(tmp_path: Path) -> None:
     assert without == {"last9/inter_token_ms": 1}, "the builder's Model span has none"
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("ttft_ms", 300.0),
-        ("first_answer_ms", 310.0),
-        ("total_ms", 1000.0),
-        ("start_lag_ms", 1.0),
-        ("max_gap_ms", 50.0),
-        ("tokens_per_s", 20.0),
-        ("output_tokens", 20.0),
-        ("input_tokens", 12.0),
-        ("cost_usd", 0.25),
-    ],
-)
-def test_ledger_values_are_in_their_units(tmp_path: Path, field: str, value: float) -> None:
-    tally = only(tmp_path, [build_row(0, cost_usd=0.25)], Ask().threshold(field, 1e9))
-    assert tally.exemplars[0].value == value
+def values(tmp_path: Path, ask: Ask, fields: dict[str, float]) -> dict[str, float | None]:
+    objectives = [replace(ask.threshold(field, 1e9), name=field) for field in fields]
+    found = reduced(tmp_path, [build_row(0, cost_usd=0.25)], build_trace(0), *objectives).tallies()
+    return {name: tallies[0].exemplars[0].value for name, tallies in found.items()}
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("duration_ms", 899.0), ("ttft_ms", 280.0), ("output_tokens", 20.0), ("cost_usd", 0.0002)],
-)
-def test_span_values_may_be_numbers_or_their_text(tmp_path: Path, field: str, value: float) -> None:
-    tally = only(tmp_path, [build_row(0)], spans_ask().threshold(field, 1e9), build_trace(0))
-    assert tally.exemplars[0].value == value
+def test_ledger_values_are_in_their_units(tmp_path: Path) -> None:
+    expected = {
+        "ttft_ms": 300.0,
+        "first_answer_ms": 310.0,
+        "total_ms": 1000.0,
+        "start_lag_ms": 1.0,
+        "max_gap_ms": 50.0,
+        "tokens_per_s": 20.0,
+        "output_tokens": 20.0,
+        "input_tokens": 12.0,
+        "cost_usd": 0.25,
+    }
+    assert values(tmp_path, Ask(), expected) == expected
+
+
+def test_span_values_may_be_numbers_or_their_text(tmp_path: Path) -> None:
+    expected = {"duration_ms": 899.0, "ttft_ms": 280.0, "output_tokens": 20.0, "cost_usd": 0.0002}
+    assert values(tmp_path, spans_ask(), expected) == expected
 
 
 def test_genai_usage_stands_in_for_missing_metrics(tmp_path: Path) -> None:
@@ -105,10 +103,10 @@ def test_genai_usage_stands_in_for_missing_metrics(tmp_path: Path) -> None:
     assert tally.exemplars[0].value == 7.0
 
 
-@pytest.mark.parametrize("op", list(Operator))
-def test_the_limit_itself_is_good_only_with_or_equal(tmp_path: Path, op: Operator) -> None:
-    tally = only(tmp_path, [build_row(0)], Ask().threshold("ttft_ms", 300, op))
-    assert tally.bad == (0 if op in {Operator.LTE, Operator.GTE} else 1)
+def test_the_limit_itself_is_good_only_with_or_equal(tmp_path: Path) -> None:
+    asks = [replace(Ask().threshold("ttft_ms", 300, op), name=op) for op in Operator]
+    tallies = reduced(tmp_path, [build_row(0)], [], *asks).tallies()
+    assert {op for op in Operator if tallies[op][0].bad} == {Operator.LT, Operator.GT}
 
 
 def test_latency_counts_from_the_due_instant(tmp_path: Path) -> None:
@@ -117,22 +115,40 @@ def test_latency_counts_from_the_due_instant(tmp_path: Path) -> None:
     assert only(tmp_path, [row], Ask().threshold("ttft_ms", 1500)).bad == 1
 
 
-@pytest.mark.parametrize("outcome", ["ok", "timeout", "stream_broken", "aborted"])
-def test_who_waited_and_got_nothing_is_bad(tmp_path: Path, outcome: str) -> None:
-    row = build_row(0, outcome=outcome, first_token_ns=None)
-    tally = only(tmp_path, [row, build_row(1)], Ask(target=0.9).threshold("ttft_ms", 1500))
-    assert counts(tally) == (2, 1, 0)
-    assert tally.quantile is None, "the 90th percentile is a request without a first token"
-    assert (tally.exemplars[0].value, tally.exemplars[0].detail) == (None, outcome)
+def silent(*outcomes: str) -> list[Row]:
+    """One row per outcome, without a first token."""
+    return [build_row(i, outcome=o, first_token_ns=None) for i, o in enumerate(outcomes)]
 
 
-@pytest.mark.parametrize(
-    "outcome", ["http_error", "provider_error", "rejected_rate_limit", "connect_error"]
-)
-@pytest.mark.parametrize("field", ["ttft_ms", "total_ms"])
-def test_who_was_refused_has_no_latency(tmp_path: Path, outcome: str, field: str) -> None:
-    row = build_row(0, outcome=outcome, first_token_ns=None)
-    assert counts(only(tmp_path, [row], Ask().threshold(field, 1500))) == (0, 0, 1)
+def test_who_waited_and_got_nothing_is_bad(tmp_path: Path) -> None:
+    waited = ("ok", "timeout", "stream_broken", "aborted")
+    tally = only(tmp_path, silent(*waited), Ask(target=0.9).threshold("ttft_ms", 1500))
+    assert counts(tally) == (4, 4, 0)
+    assert [(e.value, e.detail) for e in tally.exemplars] == [(None, o) for o in waited]
+
+
+def test_a_missing_value_is_the_slowest_and_not_one_less(tmp_path: Path) -> None:
+    """Among 9 fast requests and one without a first token, the 95th percentile does not exist."""
+    rows = [*silent("timeout"), *(build_row(seq) for seq in range(1, 10))]
+    asks = [
+        replace(Ask(target=p).threshold("ttft_ms", 1500), name=name)
+        for name, p in (("p90", 0.9), ("p95", 0.95))
+    ]
+    tallies = reduced(tmp_path, rows, [], *asks).tallies()
+    quantile = tallies["p90"][0].quantile
+    assert quantile is not None
+    assert (quantile.value, quantile.high) == (300.0, None)
+    assert tallies["p95"][0].quantile is None
+
+
+def test_who_was_refused_has_no_latency(tmp_path: Path) -> None:
+    rows = silent("http_error", "provider_error", "rejected_rate_limit", "connect_error")
+    asks = [
+        replace(Ask().threshold(name, 1500), name=name)
+        for name in ("ttft_ms", "total_ms", "tokens_per_s")
+    ]
+    tallies = reduced(tmp_path, rows, [], *asks).tallies()
+    assert [counts(tallies[ask.name][0]) for ask in asks] == [(0, 0, 4)] * 3
 
 
 def test_a_time_out_below_the_limit_is_not_an_answer_in_time(tmp_path: Path) -> None:
@@ -194,11 +210,15 @@ def test_an_error_span_has_no_latency_and_counts_as_error(tmp_path: Path) -> Non
     assert counts(only(tmp_path / "e", rows, spans_ask().ratio(status="error"), spans)) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("value", [None, "NaN", "Infinity", "a lot", ""])
-def test_a_span_without_a_usable_value_is_bad(tmp_path: Path, value: object) -> None:
-    span = build_span(0, attributes={"tfy.model.metric.cost_in_usd": value})
-    tally = only(tmp_path, [build_row(0)], spans_ask().threshold("cost_usd", 1), [span])
-    assert counts(tally) == (1, 1, 0)
+def test_a_span_without_a_usable_value_is_bad(tmp_path: Path) -> None:
+    texts = (None, "NaN", "Infinity", "a lot", "")
+    rows = [build_row(seq) for seq in range(len(texts))]
+    spans = [
+        build_span(seq, attributes={"tfy.model.metric.cost_in_usd": text})
+        for seq, text in enumerate(texts)
+    ]
+    tally = only(tmp_path, rows, spans_ask().threshold("cost_usd", 1), spans)
+    assert counts(tally) == (5, 5, 0)
 
 
 def test_every_attempt_counts_against_the_provider_that_made_it(tmp_path: Path) -> None:
@@ -305,18 +325,26 @@ def test_conditions_are_joined_by_and(tmp_path: Path) -> None:
     assert counts(only(tmp_path, rows, ask)) == (2, 1, 0)
 
 
-@pytest.mark.parametrize("name", ["provider) --", "seq; DROP TABLE spans", "run_id", "team"])
-def test_a_name_that_is_no_label_of_the_ledger_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="the ledger has no label"):
-        only(tmp_path, [build_row(0)], Ask(group_by=(name,)).ratio(outcome="timeout"))
+def test_a_name_that_is_no_label_of_the_ledger_is_refused(tmp_path: Path) -> None:
+    folder = sealed_folder(tmp_path, [build_row(0)])
+    for name in ("provider) --", "seq; DROP TABLE spans", "run_id", "team"):
+        ask = Ask(group_by=(name,)).ratio(outcome="timeout")
+        with pytest.raises(ConfigurationError, match="the ledger has no label"):
+            Reduction(folder, [ask]).tallies()
 
 
-@pytest.mark.parametrize("name", ["x') OR true --", 'a"b', "a/b~c", "$.x", "'; DROP TABLE spans"])
-def test_a_span_label_is_looked_up_and_never_run(tmp_path: Path, name: str) -> None:
-    ask = spans_ask(group_by=(name,)).ratio(status="error")
-    spans = [build_span(0, attributes={name: "found"}), build_span(1, attributes={})]
-    tallies = reduced(tmp_path, [build_row(0), build_row(1)], spans, ask).tallies()["objective"]
-    assert by_group(tallies) == {"(none)": (1, 0, True), "found": (1, 0, True)}
+def test_a_span_label_is_looked_up_and_never_run(tmp_path: Path) -> None:
+    names = ("x') OR true --", 'a"b', "a/b~c", "$.x", "'; DROP TABLE spans", "a.b")
+    spans = [build_span(0, attributes=dict.fromkeys(names, "found")), build_span(1, attributes={})]
+    asks = [
+        replace(spans_ask(group_by=(name,), where=where).ratio(status="error"), name=f"{name}{at}")
+        for name in names
+        for at, where in enumerate(((), (Condition(name, ("found",)),)))
+    ]
+    tallies = reduced(tmp_path, [build_row(0), build_row(1)], spans, *asks).tallies()
+    for name in names:
+        assert by_group(tallies[f"{name}0"]) == {"(none)": (1, 0, True), "found": (1, 0, True)}
+        assert by_group(tallies[f"{name}1"]) == {"found": (1, 0, True)}
 
 
 def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
@@ -405,7 +433,7 @@ def _complete(spans: list[Span]) -> tuple[int, int]:
         return tally.total, tally.bad
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(kept=st.lists(st.sampled_from(SPANS), unique_by=lambda span: span.span_id), data=st.data())
 def test_removing_a_span_never_improves_completeness(kept: list[Span], data: st.DataObject) -> None:
     fewer = [span for span in kept if data.draw(st.booleans())]
