@@ -115,14 +115,18 @@ class SpanStore:
         if not batches or self._failure:
             return
         try:
-            for batch in batches:
-                appender.append_rows(batch)
-            appender.flush()
+            self._append(appender, batches)
         except duckdb.Error as error:
             self._failure = f"cannot write spans, refusing more: {error}"
             sys.stderr.write(f"{self._failure}\n")
             return
         self._written += sum(map(len, batches))
+
+    @staticmethod
+    def _append(appender: duckdb.Appender, batches: list[Batch]) -> None:
+        for batch in batches:
+            appender.append_rows(batch)
+        appender.flush()
 
 
 def _open(path: Path | None) -> duckdb.DuckDBPyConnection:
