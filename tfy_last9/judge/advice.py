@@ -46,6 +46,7 @@ def advice(
     )
     for finding in findings:
         steps += _for_finding(finding, manifest)
+    steps += _longer_run(verdict, manifest)
     return tuple(dict.fromkeys(steps))[:MOST]
 
 
@@ -54,8 +55,6 @@ def _for_finding(finding: Finding, manifest: Manifest) -> Iterator[str]:
     match finding.state:
         case State.FAIL:
             yield f"see the worst ones: tfy-last9 traces {run}{_where(finding)}{_kind(finding)}"
-        case State.INCONCLUSIVE if finding.requests_needed is not None:
-            yield _more_requests(finding, manifest)
         case State.NO_DATA if finding.book == "client-ledger":
             yield f"see what became of these requests: tfy-last9 traces {run}{_where(finding)} --failed"
         case State.NO_DATA:
@@ -73,12 +72,20 @@ def _kind(finding: Finding) -> str:
     return " --slowest 5" if finding.quantile is not None else " --failed"
 
 
-def _more_requests(finding: Finding, manifest: Manifest) -> str:
-    needed = finding.requests_needed or 0
-    to = f" to {group_text(finding.group)}" if finding.group else ""
-    text = f"{finding.objective} needs {needed:,} more good requests{to}"
+def _longer_run(verdict: Verdict, manifest: Manifest) -> Iterator[str]:
+    """Say how long to judge so that the slowest undecided finding could pass."""
     judged_s = sum(phase.duration_s for phase in manifest.scenario.phases if phase.judged)
-    if finding.total == 0 or judged_s == 0:
-        return text
-    longer_s = judged_s * (finding.total + needed) / finding.total
-    return f"{text}: judge about {significant(math.ceil(longer_s))} s instead of {significant(judged_s)} s"
+    open_findings = [
+        (finding.requests_needed / finding.total, finding)
+        for finding in verdict.findings
+        if finding.critical and finding.state is State.INCONCLUSIVE and finding.requests_needed
+    ]
+    if not open_findings:
+        return
+    share, slowest = max(open_findings, key=lambda item: item[0])
+    where = f", {group_text(slowest.group)}" if slowest.group else ""
+    longer_s = significant(math.ceil(judged_s * (1.0 + share)))
+    yield (
+        f"send {slowest.requests_needed:,} more requests to decide {slowest.objective}{where}:"
+        f" judge about {longer_s} s instead of {significant(judged_s)} s, at the same rate"
+    )

@@ -93,7 +93,7 @@ def _findings(
 
 
 def _obstructed(verdict: Verdict, found: Sequence[Obstacle]) -> Verdict:
-    """Show the objectives without judging them."""
+    """Show the objectives without judging them, and every reason why."""
     shown = tuple(
         finding if finding.state is State.NOT_CONFIGURED else replace(finding, state=State.INFO)
         for finding in verdict.findings
@@ -106,22 +106,24 @@ def _obstructed(verdict: Verdict, found: Sequence[Obstacle]) -> Verdict:
         reason=f"nothing can be said about the objectives: {first.message}{more}",
         reason_code=first.code,
         findings=shown,
+        validity=replace(
+            verdict.validity, problems=tuple(dict.fromkeys(item.message for item in found))
+        ),
     )
 
 
 def _folded(verdict: Verdict, manifest: Manifest) -> Verdict:
     policy = manifest.scenario.policy.on_inconclusive
     state = fold(verdict.findings, on_inconclusive=policy)
-    if not manifest.client_only and verdict.accounting.expected_traces == 0:
-        silent = State.NO_DATA
-        if SEVERITY[state] < SEVERITY[silent]:
-            return replace(
-                verdict,
-                state=silent,
-                exit_code=EXIT_CODES[silent],
-                reason="no request was answered in a way that must leave a trace, so Last9 proves nothing",
-                reason_code="no_expected_traces",
-            )
+    untraced = not manifest.client_only and verdict.accounting.expected_traces == 0
+    if untraced and SEVERITY[state] < SEVERITY[State.NO_DATA]:
+        return replace(
+            verdict,
+            state=State.NO_DATA,
+            exit_code=EXIT_CODES[State.NO_DATA],
+            reason="no request ended in a way that must leave a trace, so Last9 proves nothing",
+            reason_code="no_expected_traces",
+        )
     reason = _passed(verdict) if state is State.PASS else _worst(verdict.findings, state)
     return replace(
         verdict,
@@ -138,7 +140,7 @@ def _passed(verdict: Verdict) -> str:
     left_out = sum(item.state is State.NOT_CONFIGURED for item in verdict.findings)
     skipped = f", {left_out} not configured" if left_out else ""
     return (
-        f"all {len(judged)} judged objectives hold{skipped};"
+        f"{len(judged)} of {len(judged)} proven good enough{skipped};"
         f" tightest: {tightest.objective}, {tightest.message}"
     )
 
