@@ -147,7 +147,13 @@ def test_the_official_client_reads_a_stream_of_twenty_tokens(sandbox, model):
 def test_the_journals_of_gateway_and_provider_agree_on_instants(sandbox):
     ask(sandbox, MODELS[0], "instants", stream=True)
     (line,) = eventually(lambda: sandbox.journal("request", request_id="instants"))
-    answer = sandbox.journal("answer", provider="openai")[-1]
+    (answer,) = eventually(
+        lambda: [
+            answer
+            for answer in sandbox.journal("answer", provider="openai")
+            if answer["received_mono_ns"] > line["received_mono_ns"]
+        ]
+    )
     order = [
         line["received_mono_ns"],
         answer["received_mono_ns"],
@@ -194,6 +200,14 @@ def test_refusals_of_the_gateway_use_its_envelope(sandbox):
     empty = ask(sandbox, MODELS[0], "empty", messages=[])
     assert empty.status_code == 400
     assert empty.json()["status"] == "failure"
+
+
+def test_a_request_that_is_not_completed_is_a_499_without_a_trace(sandbox):
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"POST /chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
+    (line,) = eventually(lambda: sandbox.journal("request", status=499, target=None))
+    assert line["outcome"] == "client_closed"
 
 
 def test_models_are_listed(sandbox):
@@ -288,6 +302,23 @@ def test_every_trace_reaches_last9_except_the_lost_ones(tmp_path):
     assert sum(line["spans"] for line in ingested) == 3 * len(kept) - removed
 
 
+def test_the_clients_trace_id_is_ignored_unless_the_switch_says_otherwise(sandbox, tmp_path):
+    parent = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    body = {"model": MODELS[0], "messages": QUESTION, "max_tokens": 1}
+
+    def trace_of(running):
+        url = f"{running.url}/chat/completions"
+        reply = httpx.post(url, json=body, headers={**running.headers, **parent})
+        return target_of(reply.headers)["traceId"]
+
+    assert trace_of(sandbox) != "4bf92f3577b34da6a3ce929d0e0e4736"
+    honouring = start(tmp_path, "--gateway-option=--honour-traceparent")
+    try:
+        assert trace_of(honouring) == "4bf92f3577b34da6a3ce929d0e0e4736"
+    finally:
+        assert end(honouring) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_no_process_outlives_the_supervisor(tmp_path, number):
     running = start(tmp_path)
@@ -339,3 +370,10 @@ def test_bad_usage_is_exit_code_24(tmp_path, options):
     )
     assert done.returncode == 24
     assert options[-1] in done.stderr
+
+
+def test_a_part_started_alone_says_which_secret_it_lacks(tmp_path):
+    part = [*UP[:-1], "providers", "--journal", str(tmp_path / "journal.ndjson")]
+    done = subprocess.run(part, capture_output=True, text=True, check=False, env={})
+    assert done.returncode == 24
+    assert done.stderr.startswith("SANDBOX_API_KEY is not set")

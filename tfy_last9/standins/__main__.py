@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 
 from tfy_last9.standins import lifeline
+from tfy_last9.standins.credentials import MissingCredential
+from tfy_last9.standins.faults import FaultError
 
 PARTS = {
     "up": "tfy_last9.standins.supervisor",
@@ -33,6 +35,9 @@ def start() -> int:
     """Run with the process arguments; bad usage ends with the code the whole program uses for it."""
     try:
         return main(sys.argv[1:])
+    except (FaultError, MissingCredential) as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_USAGE
     except SystemExit as stop:
         return BAD_USAGE if stop.code == ARGPARSE_USAGE else int(stop.code or 0)
 

@@ -37,11 +37,17 @@ def carries_key(scope: Scope, key: str) -> bool:
     return hmac.compare_digest(seen, f"Bearer {key}".encode())
 
 
+class ClientLeft(Exception):
+    """The client hung up before its request was complete."""
+
+
 async def read_body(receive: Receive) -> bytes:
-    """Collect the request body; a client that left early leaves what had come by then."""
+    """Collect the request body; raises ClientLeft."""
     parts = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)

@@ -20,10 +20,9 @@ import orjson
 
 from tfy_last9.standins.child import Child, ChildFailed
 from tfy_last9.standins.endpoints import Endpoints, write_env_file, write_json
-from tfy_last9.standins.faults import Fault, FaultError, Owner, parse
+from tfy_last9.standins.faults import Fault, Owner, parse
 from tfy_last9.standins.serving import EXIT_ERROR, HOST, PortInUse, bind
 
-BAD_USAGE = 24
 STOP_ORDER = ("gateway", "providers", "last9")
 """The gateway first: it flushes its last spans into Last9."""
 
@@ -206,14 +205,11 @@ def _read(argv: list[str]) -> Options:
 
 
 def main(argv: list[str]) -> int:
-    """Run the sandbox in the foreground; returns the exit code."""
+    """Run the sandbox in the foreground; returns the exit code; raises FaultError."""
     try:
         options = _read(argv)
         options.directory.mkdir(parents=True, exist_ok=True)
         _check_ports(options.port)
-    except FaultError as error:
-        sys.stderr.write(f"{error}\n")
-        return BAD_USAGE
     except PortInUse as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_ERROR

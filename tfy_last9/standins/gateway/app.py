@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from tfy_last9.standins.asgi import (
+    ClientLeft,
     ClientWatch,
     Header,
     Receive,
@@ -67,12 +68,14 @@ class Gateway:
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         story = self._begin(scope)
-        raw = await read_body(receive)
         try:
+            raw = await read_body(receive)
             with ClientWatch(receive) as client:
                 await self._answer(scope, raw, story, send)
             if client.left:
                 _left(story)
+        except ClientLeft:
+            _left(story)
         finally:
             self._finish(story)
 

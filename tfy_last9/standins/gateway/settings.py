@@ -7,8 +7,9 @@ that the evidence favours, and a checker has to work under every setting.
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
+
+from tfy_last9.standins.credentials import required
 
 DEFAULT_RESOURCE = "env=sandbox,region=local,team=platform,tenant_id=sandbox"
 
@@ -67,6 +68,6 @@ def read(argv: list[str]) -> Settings:
     add("--traced-rejections", type=_statuses, default=_statuses("400,403"))
     return Settings(
         **vars(parser.parse_args(argv)),
-        otlp_auth=os.environ["SANDBOX_OTLP_AUTH"],
-        api_key=os.environ["SANDBOX_API_KEY"],
+        otlp_auth=required("SANDBOX_OTLP_AUTH"),
+        api_key=required("SANDBOX_API_KEY"),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 
+from tfy_last9.standins.credentials import required
 from tfy_last9.standins.faults import FaultSet, parse
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.providers.app import Providers
@@ -24,6 +24,6 @@ def main(argv: list[str]) -> int:
             journal=journal,
             seed=options.seed,
             faults=FaultSet(map(parse, options.fault), options.seed),
-            api_key=os.environ["SANDBOX_API_KEY"],
+            api_key=required("SANDBOX_API_KEY"),
         )
         return run(app, options.port)
