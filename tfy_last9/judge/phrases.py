@@ -69,7 +69,7 @@ def claim(objective: Objective) -> str:
     title = VALUE_FIELDS[indicator.population.book, indicator.field].title
     bound = limit(objective)
     if indicator.op in (Operator.LTE, Operator.LT) and objective.target > 0:
-        return f"p{significant(100 * objective.target)} {title} {bound}"
+        return f"{_percentile(objective.target)} {title} {bound}"
     return f"{title} {bound} for {percent(objective.target)} of {what}"
 
 
@@ -93,8 +93,7 @@ def bad_words(objective: Objective) -> str:
 
 def quantile(found: Quantile) -> str:
     """Return a percentile with its interval: `p95 2.84 s [2.71, 3.02]`."""
-    name = f"p{float(f'{100 * found.p:.6g}'):g}"
-    text = f"{name} {quantity(found.value, found.unit)}"
+    text = f"{_percentile(found.p)} {quantity(found.value, found.unit)}"
     seconds = found.unit == "ms" and abs(found.value) >= _MS_PER_S
     bounds = [
         "?" if bound is None else significant(bound / _MS_PER_S if seconds else bound)
@@ -108,6 +107,11 @@ def book(objective: Objective) -> str:
     if isinstance(objective.indicator, Completeness):
         return "both"
     return objective.indicator.population.book.value
+
+
+def _percentile(share: float) -> str:
+    """Return p95, p99.9 or p99.95: never rounded up to p100."""
+    return f"p{100.0 * share:.6g}"
 
 
 def _limit_value(indicator: Threshold) -> str:
