@@ -30,20 +30,21 @@ NS = 1_000_000_000
 OTLP_AUTH = "Basic c2FuZGJveDpzYW5kYm94"
 
 
+KINDS = {
+    str: "string_value",
+    bool: "bool_value",
+    int: "int_value",
+    float: "double_value",
+    bytes: "bytes_value",
+}
+
+
 def any_value(value):
     if isinstance(value, AnyValue):
         return value
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value)
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    if isinstance(value, bytes):
-        return AnyValue(bytes_value=value)
     if isinstance(value, list):
         return AnyValue(array_value=ArrayValue(values=map(any_value, value)))
-    return AnyValue(string_value=value)
+    return AnyValue(**{KINDS[type(value)]: value})
 
 
 def key_values(attributes):
@@ -148,8 +149,9 @@ def run(stages, *spans, resource=None, parameters=None, group_limit=None, **read
     statement = compile_pipeline(
         stages, parameters or Parameters(ALWAYS, 1000), span_field, group_limit
     )
-    with duckdb.connect() as connection:
+    with duckdb.connect(":memory:last9_tests") as connection:
         connection.execute(SCHEMA)
+        connection.execute("TRUNCATE spans")
         appender = connection.appender("spans")
         appender.append_rows(rows_of(*spans, resource=resource, **reading))
         appender.flush()
@@ -169,27 +171,44 @@ class QuietServer(uvicorn.Server):
         """Leave signals alone: this server runs in a thread of the test process."""
 
 
-def run_in_thread(tmp_path, settings, clock):
-    listener = socket.create_server(("127.0.0.1", 0))
-    audience = f"127.0.0.1:{listener.getsockname()[1]}"
+class Stage:
+    """One loopback server for all tests, on which each test puts its own app.
+
+    Starting is quick, but a uvicorn server takes 0.2 s to stop.
+    """
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.audience = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.app = None
+        config = uvicorn.Config(self, lifespan="off", ws="none", log_config=None, access_log=False)
+        self._server = QuietServer(config)
+        serve = self._server.serve(sockets=[self._listener])
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve))
+        self._thread.start()
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+    def close(self):
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+
+def put_on(stage, path, settings, clock):
+    """Put a new stand-in on the stage; returns it and what takes it off."""
+    audience = stage.audience
     tokens = Tokens(b"k" * 32, audience, settings.organization, settings.token_lifetime_s, clock)
     store, executor = SpanStore(), ThreadPoolExecutor(1)
-    journal = Journal(tmp_path / "journal.ndjson", "last9")
-    app = Last9(Parts(settings, tokens, store, journal, executor, audience, OTLP_AUTH))
-    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
-    server = QuietServer(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-    thread.start()
-    path = tmp_path / "journal.ndjson"
+    journal = Journal(path, "last9")
+    stage.app = Last9(Parts(settings, tokens, store, journal, executor, audience, OTLP_AUTH))
     running = Running(f"http://{audience}", store, tokens, path, settings)
 
-    def stop():
+    def take_off():
         running.client.close()
-        server.should_exit = True
-        thread.join()
         executor.shutdown()
         store.close()
         journal.close()
-        listener.close()
 
-    return running, stop
+    return running, take_off

@@ -56,7 +56,8 @@ def test_json_is_taken_with_a_charset_and_answered_in_json(last9):
 
 
 @pytest.mark.parametrize(
-    "credential", [None, "", OTLP_AUTH.removeprefix("Basic "), "Basic other", "Bearer x", "Basic \xff"]
+    "credential",
+    [None, "", OTLP_AUTH.removeprefix("Basic "), "Basic other", "Bearer x", "Basic \xff"],
 )
 def test_a_wrong_credential_is_401(last9, credential):
     headers = {"Content-Type": "application/x-protobuf"}
@@ -142,7 +143,9 @@ def sdk_provider(last9, compression):
     exporter = OTLPSpanExporter(
         f"{last9.url}/v1/traces", headers={"Authorization": OTLP_AUTH}, compression=compression
     )
-    resource = Resource.create({"service.name": "tfy-llm-gateway", "deployment.environment": "perf"})
+    resource = Resource.create(
+        {"service.name": "tfy-llm-gateway", "deployment.environment": "perf"}
+    )
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     return provider
@@ -154,9 +157,11 @@ def test_the_real_exporter_is_understood(start, compression):
     provider = sdk_provider(last9, compression)
     tracer = provider.get_tracer("gateway")
     attributes = {"tfy.span_type": "Model", "tokens": 12, "cost": 0.5, "stream": True, "ids": ["a"]}
-    with tracer.start_as_current_span("ChatCompletion: x", kind=SpanKind.SERVER) as root:
-        with tracer.start_as_current_span("Model: x", attributes=attributes) as model:
-            model.set_status(StatusCode.ERROR, "upstream 503")
+    with (
+        tracer.start_as_current_span("ChatCompletion: x", kind=SpanKind.SERVER) as root,
+        tracer.start_as_current_span("Model: x", attributes=attributes) as model,
+    ):
+        model.set_status(StatusCode.ERROR, "upstream 503")
     provider.shutdown()
     last9.wait_for(2)
     window = {"start": root.start_time // 10**9 - 1, "end": root.end_time // 10**9 + 1}

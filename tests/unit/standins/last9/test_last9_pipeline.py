@@ -18,7 +18,9 @@ HOUR = Window(T0_S * NS, (T0_S + 3600) * NS - 1)
 def aggregate(groupby=None, **functions):
     stage = {
         "type": "aggregate",
-        "aggregates": [{"function": function, "as": alias} for alias, function in functions.items()],
+        "aggregates": [
+            {"function": function, "as": alias} for alias, function in functions.items()
+        ],
     }
     return stage | ({"groupby": groupby} if groupby else {})
 
@@ -89,7 +91,9 @@ def test_apdex_of_duration_takes_seconds():
     assert row["a"] == pytest.approx((1 + 1 / 2) / 3)
 
 
-@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=30), st.sampled_from([0.5, 0.95, 0.99]))
+@given(
+    st.lists(st.integers(0, 10**12), min_size=1, max_size=30), st.sampled_from([0.5, 0.95, 0.99])
+)
 @settings(max_examples=25, deadline=None)
 def test_an_exact_quantile_is_a_duration_that_occurred(durations, level):
     spans = [make_span(n, duration_ns=value) for n, value in enumerate(durations, 1)]
