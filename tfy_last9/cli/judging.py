@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tfy_last9.adapters.files.openslo import load_objectives
@@ -47,8 +48,7 @@ def conclude(
     document = verdict_json.render(verdict)
     folder.write(folder.verdict_path, document.encode())
     folder.write(folder.junit_path, junit.render(verdict).encode())
-    text = document if as_json else console_report.render(verdict, linker(folder))
-    console.result(text)
+    console.result(document if as_json else _report(verdict, folder))
     console.say(f"run folder: {_shown(folder.path)}")
     return verdict.exit_code
 
@@ -57,7 +57,7 @@ def conclude_what_if(folder: RunFolder, slo: Path, console: Console) -> int:
     """Decide with other SLO files; the run's own verdict stays as it is."""
     verdict = decide(folder, load_objectives(slo))
     folder.write(folder.path / WHAT_IF, verdict_json.render(verdict).encode())
-    console.result(console_report.render(verdict, linker(folder)))
+    console.result(_report(verdict, folder))
     console.say(f"what-if with {slo}: {_shown(folder.path / WHAT_IF)}")
     return verdict.exit_code
 
@@ -77,8 +77,14 @@ def complete(folder: RunFolder, settings: Last9Settings | None, console: Console
         collector.collect(manifest, console)
 
 
+def _report(verdict: Verdict, folder: RunFolder) -> str:
+    """Return the console report; the verdict knows its run id only, a person needs the path."""
+    steps = tuple(step.replace(verdict.run_id, _shown(folder.path)) for step in verdict.next_steps)
+    return console_report.render(replace(verdict, next_steps=steps), linker(folder))
+
+
 def linker(folder: RunFolder) -> Callable[[Exemplar], str]:
-    """Return a function from a trace to where one looks at it: Last9's page, or our own command."""
+    """Return a function from a trace to its page in Last9; an empty text where there is none."""
     evidence: EvidenceRecord | None = None
     if folder.evidence_path.is_file():
         evidence = folder.read_evidence()
@@ -89,9 +95,8 @@ def linker(folder: RunFolder) -> Callable[[Exemplar], str]:
         if evidence is not None and evidence.window is not None:
             base, cluster = evidence.link_base, evidence.cluster
             page = trace_link(base, exemplar.trace_id, evidence.window, cluster=cluster)
-            if page is not None:
-                return page
-        return f"tfy-last9 traces {_shown(folder.path)} --trace {exemplar.trace_id}"
+            return page or ""
+        return ""
 
     return link
 

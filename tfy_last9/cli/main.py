@@ -21,7 +21,10 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli import judging
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.gate import GateRequest, run_gate
+from tfy_last9.cli.lint import lint_paths
+from tfy_last9.cli.planning import describe
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.cli.traces import TracesRequest, show_traces
 from tfy_last9.errors import ExitCode, TfyError
 
 app = typer.Typer(
@@ -145,24 +148,13 @@ def traces(
 
     Example: tfy-last9 traces runs/20261123-... --where provider=openai --slowest 5
     """
-    from tfy_last9.cli.traces import show_traces  # noqa: PLC0415 - only this command needs it
-
-    show_traces(
-        RunFolder(run),
-        where=tuple(where or ()),
-        slowest=slowest,
-        failed=failed,
-        missing=missing,
-        trace_id=trace,
-        limit=limit,
-    )
+    request = TracesRequest(tuple(where or ()), slowest, failed, missing, trace, limit)
+    show_traces(RunFolder(run), request, Console())
 
 
 @app.command()
 def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
     """Say what a run would send, and which objectives it can decide, before anything is spent."""
-    from tfy_last9.cli.planning import describe  # noqa: PLC0415 - only this command needs it
-
     text, exit_code = describe(load_scenario(scenario), load_objectives(slo))
     Console().result(text)
     raise typer.Exit(exit_code)
@@ -176,8 +168,6 @@ def lint(
     ] = None,
 ) -> None:
     """Check scenarios and SLO files: errors with file, line and a suggestion."""
-    from tfy_last9.cli.lint import lint_paths  # noqa: PLC0415 - only this command needs it
-
     Console().result(lint_paths(paths or [Path("scenarios"), Path("slo")]))
 
 

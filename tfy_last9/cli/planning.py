@@ -1,0 +1,68 @@
+"""What a run would send, and what can be decided with it: `plan`, and the first check of `gate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tfy_last9.arrivals.schedule import planned
+from tfy_last9.cli.load import expected_duration_s
+from tfy_last9.errors import ExitCode, Undecidable
+from tfy_last9.judge.decide import needs_last9
+from tfy_last9.judge.planning import Decidability, decidability, undecidable
+from tfy_last9.model.objective import Objective
+from tfy_last9.model.scenario import Scenario
+
+
+def check_decidable(
+    scenario: Scenario, objectives: tuple[Objective, ...], *, client_only: bool
+) -> None:
+    """Raise `Undecidable` if a critical objective cannot PASS even when not one request is bad."""
+    judged = tuple(one for one in objectives if not (client_only and needs_last9(one)))
+    hopeless = undecidable(_entries(scenario, judged))
+    if hopeless:
+        raise Undecidable(
+            "the plan cannot decide every critical objective, so no load was sent\n"
+            + "\n".join(str(entry) for entry in hopeless),
+            hint='raise `--duration` or the rate, or mark the objective `tfy-last9/critical: "false"`',
+        )
+
+
+def describe(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[str, ExitCode]:
+    """Return the plan as text, and 24 when a critical objective is out of reach."""
+    counts = planned(scenario)
+    entries = _entries(scenario, objectives)
+    lines = [
+        f"{scenario.name}: {counts.total()} requests, about {expected_duration_s(scenario):.0f} s"
+    ]
+    for target in scenario.targets:
+        sent = sum(n for (_, name), n in counts.items() if name == target.name)
+        tokens = sent * (target.max_tokens or 0)
+        bound = f", at most {tokens} output tokens" if tokens else ", output tokens not capped"
+        lines.append(f"  {target.name}: {sent} requests to {target.model}{bound}")
+    lines.append("objectives, by requests judged and needed to pass without one bad:")
+    for entry in entries:
+        mark = "ok  " if entry.is_decidable else "short" if entry.critical else "note"
+        lines.append(f"  {mark:<5} {entry}")
+    hopeless = undecidable(entries)
+    return "\n".join(lines), ExitCode.CONFIGURATION if hopeless else ExitCode.PASS
+
+
+def _entries(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[Decidability, ...]:
+    judged = _judged_per_provider(scenario)
+    seconds = sum(phase.duration_s for phase in scenario.phases if phase.judged)
+    rates = {provider: n / seconds for provider, n in judged.items()}
+    return decidability(objectives, judged, rates)
+
+
+def _judged_per_provider(scenario: Scenario) -> Counter[str]:
+    """Count judged requests per provider; a virtual target counts for each provider it may reach."""
+    reach = {target.name: target.may_reach for target in scenario.targets}
+    counts: Counter[str] = Counter()
+    for (phase, target), n in planned(scenario).items():
+        if phase in scenario.judged_phases:
+            for provider in reach[target]:
+                counts[provider] += n
+    for providers in reach.values():
+        for provider in providers:
+            counts.setdefault(provider, 0)
+    return counts
