@@ -69,7 +69,8 @@ def test_a_row_that_was_handed_over_twice_counts_once(tmp_path: Path) -> None:
 
 
 def test_of_differing_copies_the_same_one_wins_whatever_the_order(tmp_path: Path) -> None:
-    copies = [build_row(0, finished_ns=None, outcome="aborted"), build_row(0)]
+    unfinished = build_row(0, started_ns=0, finished_ns=None, outcome="aborted")
+    copies = [unfinished, build_row(0)]
     found = []
     for name, rows in (("a", copies), ("b", copies[::-1])):
         folder = new_folder(tmp_path / name)

@@ -121,6 +121,7 @@ def silent(*outcomes: str) -> list[Row]:
 
 
 def test_who_waited_and_got_nothing_is_bad(tmp_path: Path) -> None:
+    """Shares counted over successes only make a system look better the more it fails."""
     waited = ("ok", "timeout", "stream_broken", "aborted")
     tally = only(tmp_path, silent(*waited), Ask(target=0.9).threshold("ttft_ms", 1500))
     assert counts(tally) == (4, 4, 0)
@@ -234,7 +235,7 @@ def test_every_attempt_counts_against_the_provider_that_made_it(tmp_path: Path) 
 def test_a_provider_that_was_sent_traffic_and_shows_no_span_is_still_a_group(
     tmp_path: Path,
 ) -> None:
-    """Otherwise a silent provider would be judged by not being mentioned."""
+    """Otherwise silence would pass, as a k6 threshold on a metric without samples does."""
     rows = [build_row(0), build_row(1, target="anthropic", provider="anthropic")]
     ask = spans_ask(group_by=("provider",)).threshold("duration_ms", 2000)
     found = by_group(reduced(tmp_path, rows, build_trace(0), ask).tallies()["objective"])
