@@ -5,6 +5,7 @@ Plain text of 80 columns, readable without colour; only links may be longer. Eve
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -26,6 +27,8 @@ EXPLAINED = 8
 """Findings that are explained one by one; the table shows all of them."""
 EXEMPLARS = 3
 _GROUP_WIDTH = 13
+_COMMAND = ": tfy-last9 "
+_UNIT = re.compile(r"(\d) (%|ms|s|USD)(?!\w)")
 _COLUMNS = "  {state:<14} {group:<13} {observed:<24} {bad:>8} {budget:>6} {n:>8}"
 
 
@@ -38,7 +41,9 @@ def render(verdict: Verdict, links: Callable[[Exemplar], str]) -> str:
         _books(verdict),
         _next_steps(verdict),
     ]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+    text = "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+    # Labels and error texts come from spans: no escape sequence of theirs may reach a terminal.
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
 
 
 def _head(verdict: Verdict) -> list[str]:
@@ -182,7 +187,16 @@ def _generator(facts: Validity) -> str:
 
 
 def _next_steps(verdict: Verdict) -> list[str]:
-    return [line for step in verdict.next_steps for line in _labelled("next", step)]
+    return [line for step in verdict.next_steps for line in _next_step(step)]
+
+
+def _next_step(step: str) -> list[str]:
+    """Keep a command in one piece, so that it can be copied."""
+    lines = _labelled("next", step)
+    text, found, arguments = step.partition(_COMMAND)
+    if len(lines) == 1 or not found:
+        return lines
+    return [*_labelled("next", f"{text}:"), f"{'':<10}{_COMMAND.lstrip(': ')}{arguments}"]
 
 
 def _labelled(label: str, text: str) -> list[str]:
@@ -190,6 +204,12 @@ def _labelled(label: str, text: str) -> list[str]:
 
 
 def _wrapped(text: str, *, hang: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
+    """Wrap at spaces, but never between a number and its unit."""
+    lines = textwrap.wrap(
+        _UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text),
+        WIDTH,
+        subsequent_indent=hang,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
