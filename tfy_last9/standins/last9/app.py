@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from tfy_last9.standins.asgi import Receive, Scope, Send, read_body
+from tfy_last9.standins.asgi import ClientLeft, Receive, Scope, Send, read_body
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.last9.ingest import Ingest
 from tfy_last9.standins.last9.message import Refusal, Reply, Request, json_reply
@@ -46,8 +46,12 @@ class Last9:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         assert scope["type"] == "http"
-        reply = await answer(self._routes, await _request(scope, receive))
-        await _send(send, reply)
+        try:
+            request = await _request(scope, receive)
+        except ClientLeft:
+            # Half an export may still decode as a smaller one: it must not be taken.
+            return
+        await _send(send, await answer(self._routes, request))
 
     def _routing_table(self) -> tuple[Route, ...]:
         parts = self._parts

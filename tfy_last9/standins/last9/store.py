@@ -37,7 +37,7 @@ Batch = Sequence[SpanRow]
 
 
 class StoreInUse(Exception):
-    """Another process has the database file open."""
+    """The database file cannot be opened, mostly because another process has it open."""
 
 
 class SpanStore:
@@ -133,7 +133,8 @@ def _open(path: Path | None) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(path or ":memory:"), config={"threads": 1})
     except duckdb.IOException as error:
-        raise StoreInUse(f"cannot open {path}: {error}") from error
+        hint = "stop the sandbox that uses it, or choose another directory with --data"
+        raise StoreInUse(f"cannot open {path}: {hint} ({error})") from error
     connection.execute("SET checkpoint_threshold='256MB'")
     connection.execute("SET allow_community_extensions=false; SET enable_external_access=false")
     connection.execute(SCHEMA)

@@ -1,6 +1,7 @@
 """OTLP ingestion over a real socket, from raw requests and from the OpenTelemetry SDK."""
 
 import gzip
+import socket
 import zlib
 
 import orjson
@@ -173,3 +174,20 @@ def test_the_real_exporter_is_understood(start, compression):
     assert child["SpanAttributes"] == attributes
     assert child["Duration"] == model.end_time - model.start_time
     assert parent["ResourceAttributes"]["deployment.environment"] == "perf"
+
+
+def test_half_an_export_is_not_taken_when_the_sender_hangs_up(last9):
+    """Cut between two resources, the body decodes as a valid, smaller export."""
+    body = make_export(make_span(1)).SerializeToString()
+    head = (
+        f"POST /v1/traces HTTP/1.1\r\nHost: x\r\nAuthorization: {OTLP_AUTH}\r\n"
+        f"Content-Type: application/x-protobuf\r\nContent-Length: {2 * len(body)}\r\n\r\n"
+    )
+    address = ("127.0.0.1", int(last9.url.rpartition(":")[2]))
+    with socket.create_connection(address) as connection:
+        connection.sendall(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        # The server closes its side when it has seen the end.
+        assert connection.recv(1000) == b""
+    assert last9.client.get("/sandbox/health").json()["spans"] == 0
+    assert last9.journal("ingest") == []
