@@ -2,11 +2,14 @@
 
 import statistics
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from last9_sandbox import NS, T0_S, make_span, run, where
 
+from tfy_last9.standins.last9.aggregates import ONE_FIELD, PARAMETRIC
+from tfy_last9.standins.last9.conditions import LOGICAL, TESTS
 from tfy_last9.standins.last9.fields import BadPipeline, span_field
 from tfy_last9.standins.last9.parameters import ALWAYS, Mode, Order, Parameters, Window
 from tfy_last9.standins.last9.pipeline import compile_pipeline
@@ -252,3 +255,44 @@ def test_values_are_bound_and_come_in_the_order_of_their_marks():
     )
     provider, run_id = "/SpanAttributes/gen_ai.system", "/SpanAttributes/run"
     assert statement.sql.values == (provider, 1, 2, run_id, "r-42", 5, 7, 10)
+
+
+FIELDS = st.sampled_from(
+    ["SpanName", "Duration", "Timestamp", "StatusMessage", "attributes['x']", "events['x']"]
+) | st.text(max_size=6)
+VALUES = st.text(max_size=6) | st.integers() | st.floats(allow_nan=False) | st.just("9" * 60)
+CONDITIONS = st.builds(
+    lambda operator, field, value: {operator: [field, value]},
+    st.sampled_from([*TESTS, "$notnull", "$exists"]),
+    FIELDS,
+    VALUES,
+)
+TREES = st.recursive(
+    CONDITIONS,
+    lambda nodes: st.builds(
+        lambda operator, operands: {operator: operands},
+        st.sampled_from(LOGICAL),
+        st.lists(nodes, max_size=3),
+    ),
+    max_leaves=6,
+)
+FUNCTIONS = st.builds(
+    lambda name, arguments: {name: arguments},
+    st.sampled_from(["$count", "$rate", *ONE_FIELD, *PARAMETRIC]),
+    st.lists(FIELDS | st.floats(0, 1), max_size=2),
+)
+
+
+@given(tree=TREES, function=st.none() | FUNCTIONS, field=FIELDS)
+@settings(max_examples=150, deadline=None)
+def test_a_query_is_answered_or_refused_and_never_breaks_the_server(tree, function, field):
+    stages = [{"type": "filter", "query": {"$and": [tree]}}]
+    if function:
+        stages.append(aggregate({field: "group"}, value=function))
+    spans = [make_span(1, attributes={"x": "1"}), make_span(2, attributes={"x": "many"})]
+    try:
+        run(stages, *spans)
+    except BadPipeline:
+        pass
+    except duckdb.InvalidInputException:
+        assert "regex" in str(tree)

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import orjson
@@ -54,6 +55,10 @@ def exchange(port, refresh_token):
     return httpx.post(url, json={"refresh_token": refresh_token})
 
 
+def stored(port):
+    return httpx.get(f"http://127.0.0.1:{port}/sandbox/health").json()["spans"]
+
+
 def test_it_announces_a_working_refresh_token_and_leaves_cleanly_on_sigterm(launch):
     process = launch("--port", "0")
     announced = ready(process)
@@ -74,8 +79,22 @@ def test_spans_and_tokens_outlive_a_restart(launch, tmp_path):
     assert first.wait(timeout=10) == 0
     second = launch(*data)
     port = ready(second)["port"]
-    assert httpx.get(f"http://127.0.0.1:{port}/sandbox/health").json()["spans"] == 2
+    assert stored(port) == 2
     assert exchange(port, announced["refresh_token"]).status_code == 200
+
+
+def test_spans_that_queries_saw_outlive_a_kill(launch, tmp_path):
+    data = ("--data", str(tmp_path / "data"))
+    first = launch(*data)
+    port = ready(first)["port"]
+    export(port, make_span(1))
+    for _ in range(500):
+        if stored(port) == 1:
+            break
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    assert stored(ready(launch(*data))["port"]) == 1
 
 
 def test_it_ends_when_its_lifeline_is_cut(launch):
