@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from tfy_last9.adapters.clock import SystemClock
+from tfy_last9.adapters.clock import StoppableClock
 from tfy_last9.adapters.last9.client import Last9Client
 from tfy_last9.adapters.last9.links import link_base
 from tfy_last9.adapters.last9.settings import Last9Settings
@@ -16,8 +15,9 @@ from tfy_last9.adapters.last9.source import Last9Source
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import required_roles
-from tfy_last9.app.settle import SettleOutcome, settle, watch
+from tfy_last9.app.settle import SettleOutcome, settle
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.watching import Watcher
 from tfy_last9.errors import TfyError
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EvidenceRecord, Manifest, SettlePoint, Window
@@ -35,13 +35,14 @@ class Collector:
     ) -> None:
         self._folder = folder
         self._manifest = folder.read_manifest()
-        self._clock = SystemClock()
+        self._clock = StoppableClock()
         self._open = ExitStack()
+        self._settings = settings
         self._client = self._open.enter_context(Last9Client(settings, self._clock))
         self._source = Last9Source(self._client, settings, self._clock)
         self._book = self._open.enter_context(EvidenceStore(folder, required_roles(objectives)))
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._watcher: Watcher | None = None
+        self._warnings: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -53,35 +54,24 @@ class Collector:
         trace: TracebackType | None,
     ) -> None:
         self.stop_watching()
+        self._clock.stop()
         self._open.close()
 
     def start_watching(self) -> None:
         """Look for root spans in the background, so that it is known when each became visible."""
-        scenario = self._manifest.scenario
-        trailing_s = scenario.settle.late_after_s + min(scenario.limits.total_s, 30.0)
-        arguments = (
-            self._source,
-            self._book,
-            self._clock,
-            self._manifest.run_id,
-            self._clock.now_ns() - PAD_NS,
-            trailing_s,
-            scenario.settle.poll_s,
-            self._stop.is_set,
-        )
-        self._thread = threading.Thread(target=watch, args=arguments, daemon=True)
-        self._thread.start()
+        self._watcher = Watcher(self._client, self._settings, self._book, self._manifest, PAD_NS)
 
     def stop_watching(self) -> None:
-        """End the background looks."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        """End the background looks, whatever they are waiting for."""
+        if self._watcher is not None:
+            self._warnings += self._watcher.stop()
+            self._watcher = None
 
     def collect(self, manifest: Manifest, console: Console) -> EvidenceRecord:
         """Settle and write spans.parquet, requests.parquet and evidence.json; errors end up in the record."""
         self.stop_watching()
+        for warning in self._warnings:
+            console.say(f"traces: {warning}")
         window = run_window(manifest)
         if window is None:
             return self._record(
@@ -131,6 +121,7 @@ class Collector:
             history=outcome.history if outcome else (),
             problems=outcome.problems if outcome else (),
             error=error,
+            warnings=self._warnings,
         )
         record = self._placed(record)
         self._folder.write_evidence(record)

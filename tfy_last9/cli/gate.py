@@ -214,8 +214,9 @@ def _load(
 def _seal(folder: RunFolder, problem: str | None, ended: str | None) -> Manifest:
     """Seal the ledger, and write down how the load ended where the load process could not."""
     manifest = seal(folder)
-    if problem is not None:
-        manifest = replace(manifest, problems=(problem, *manifest.problems))
+    if problem is not None:  # we ended it because of that: not the user, and not by its schedule
+        problems = (problem, *manifest.problems)
+        manifest = replace(manifest, problems=problems, ended="stopped")
     if ended is not None:
         manifest = replace(manifest, ended=ended)
     folder.write_manifest(manifest)

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from tfy_last9.adapters.environment import read_environment
@@ -35,6 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+FRAMEWORK_CODES: dict[object, ExitCode] = {1: ExitCode.INTERRUPTED, 2: ExitCode.CONFIGURATION}
+"""What Typer exits with on its own: 1 after Ctrl-C, 2 for a command line it cannot read."""
 RunArgument = Annotated[Path, typer.Argument(help="Run folder, for example runs/20261123-...")]
 OutOption = Annotated[Path, typer.Option("--out", help="Where run folders are made.")]
 SloOption = Annotated[Path, typer.Option("--slo", help="OpenSLO file, or folder of them.")]
@@ -213,21 +214,16 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _as_interrupt)
     console = Console()
     try:
-        command = typer.main.get_command(app)
-        code = command.main(standalone_mode=False)
+        app()
+    except SystemExit as ended:
+        code = FRAMEWORK_CODES.get(ended.code, ended.code)
     except TfyError as error:
         console.error(error)
-        code = int(error.exit_code)
-    except click.UsageError as error:
-        error.show()
-        code = int(ExitCode.CONFIGURATION)
-    except (KeyboardInterrupt, click.Abort):
-        console.say("interrupted")
-        code = int(ExitCode.INTERRUPTED)
+        code = error.exit_code
     except OSError as error:
         console.error(TfyError(f"{type(error).__name__}: {error}"))
-        code = int(ExitCode.ERROR)
-    sys.exit(code or 0)
+        code = ExitCode.ERROR
+    sys.exit(code if isinstance(code, str | None) else int(code))
 
 
 def _as_interrupt(_: int, __: FrameType | None) -> NoReturn:

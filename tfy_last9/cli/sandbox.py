@@ -90,15 +90,9 @@ class Sandbox:
             except queue.Empty:
                 break
             if event.get("event") == "died":
-                raise SandboxDied(
-                    f"the sandbox process {event['process']!r} ended (exit {event['exit']})",
-                    hint="start again; stderr of the sandbox: " + (self._last_words() or "empty"),
-                )
+                raise self._death(f"process {event['process']!r} of the sandbox", event["exit"])
         if self._process.poll() is not None:
-            raise SandboxDied(
-                f"the sandbox ended (exit {self._process.returncode})",
-                hint="start again; stderr of the sandbox: " + (self._last_words() or "empty"),
-            )
+            raise self._death("the sandbox", self._process.returncode)
 
     def wait(self) -> None:
         """Block until the sandbox ends."""
@@ -136,6 +130,11 @@ class Sandbox:
             return event
         self._process.wait(timeout=STOP_S)
         raise self._failure()
+
+    def _death(self, who: str, code: int) -> SandboxDied:
+        words = self._last_words()
+        said = f"; it said: {words}" if words else ""
+        return SandboxDied(f"{who} ended on its own (exit {code}){said}", hint="run the gate again")
 
     def _failure(self) -> TfyError:
         code, words = self._process.returncode, self._last_words() or "it said nothing"

@@ -48,10 +48,12 @@ def judge(
 ) -> Verdict:
     """Return the verdict of a run: a pure function of what its folder holds."""
     validity = examine(manifest, objectives, accounting, validity)
+    if evidence is not None:
+        validity = replace(validity, warnings=(*validity.warnings, *evidence.warnings))
     findings = tuple(
         finding
         for objective in objectives
-        for finding in _findings(objective, tallies, client_only=manifest.client_only)
+        for finding in _findings(objective, tallies, manifest, evidence)
     )
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(
@@ -84,10 +86,16 @@ def fold(findings: Iterable[Finding], *, on_inconclusive: OnInconclusive) -> Sta
 
 
 def _findings(
-    objective: Objective, tallies: Mapping[str, tuple[Tally, ...]], *, client_only: bool
+    objective: Objective,
+    tallies: Mapping[str, tuple[Tally, ...]],
+    manifest: Manifest,
+    evidence: EvidenceRecord | None,
 ) -> list[Finding]:
-    if client_only and needs_last9(objective):
-        return [not_configured(objective)]
+    if needs_last9(objective):
+        if manifest.client_only:
+            return [not_configured(objective)]
+        if evidence is None or evidence.strategy == "none":  # nobody looked: counts would mislead
+            return [not_counted(objective)]
     groups = tallies.get(objective.name, ())
     return [decide(objective, tally) for tally in groups] or [not_counted(objective)]
 

@@ -29,11 +29,12 @@ def obstacles(
     evidence: EvidenceRecord | None,
 ) -> list[Obstacle]:
     """Return every reason why the run is ERROR; empty for a sound run."""
+    broken_off = list(_ending(manifest))
     return [
-        *_ending(manifest),
+        *broken_off,
         *_scope(manifest, objectives),
         *_requests(accounting, validity),
-        *([] if manifest.client_only else _evidence(evidence)),
+        *([] if manifest.client_only else _evidence(evidence, needless=bool(broken_off))),
         *(Obstacle("invalid_run", problem) for problem in validity.problems),
         *_sums(accounting),
     ]
@@ -87,14 +88,21 @@ def _requests(accounting: Accounting, validity: Validity) -> Iterator[Obstacle]:
         )
 
 
-def _evidence(evidence: EvidenceRecord | None) -> Iterator[Obstacle]:
+def _evidence(evidence: EvidenceRecord | None, *, needless: bool) -> Iterator[Obstacle]:
+    """`needless`: the run broke off, so that nobody looked for evidence, and that is no news."""
     if evidence is None:
-        yield Obstacle("no_evidence", "Last9 was never asked: the run has no evidence record")
+        if not needless:
+            yield Obstacle("no_evidence", "Last9 was never asked: the run has no evidence record")
         return
     if evidence.error is not None:
         yield Obstacle("evidence_unavailable", f"the evidence is unusable: {evidence.error}")
     elif evidence.strategy == "none":
         yield Obstacle("no_evidence", "Last9 was not asked, although objectives may need it")
+    if evidence.problems:
+        count = len(evidence.problems)
+        yield Obstacle(
+            "unreadable", f"{count} span(s) could not be read, first: {evidence.problems[0]}"
+        )
     if evidence.truncated:
         count = len(evidence.truncated)
         yield Obstacle(

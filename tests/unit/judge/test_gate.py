@@ -108,10 +108,17 @@ def test_an_unsound_run_is_an_error_and_its_objectives_are_shown_not_judged(case
 
 
 def test_every_obstacle_is_listed_and_the_first_one_is_the_reason():
-    parts = {"manifest": manifest(ended="interrupted"), "evidence": None}
+    parts = {"manifest": manifest(ended="interrupted", problems=("the disk is full",))}
     found = judged(**parts)
     assert found.reason.endswith("(and 1 more)")
     assert len(found.validity.problems) == 2
+
+
+def test_that_nobody_looked_for_traces_is_no_news_when_the_run_broke_off():
+    found = judged(manifest=manifest(ended="interrupted"), evidence=None)
+    assert found.validity.problems == (
+        "interrupted before the schedule ended; what was recorded is kept",
+    )
 
 
 def test_a_stopped_run_is_judged_on_what_it_offered():
