@@ -58,6 +58,10 @@ def _value_message(detail: ErrorDetails) -> tuple[str, str | None]:
         expected = str(context["expected"])
         names = [part.strip("'") for part in expected.replace(" or ", ", ").split(", ")]
         return f"expected {expected}, got {shown(seen)}", nearest(str(seen), names)
+    if kind in ("too_short", "too_long"):
+        bound = f"at least {context['min_length']}" if kind == "too_short" else None
+        bound = bound or f"at most {context['max_length']}"
+        return f"expected {bound} of these, got {context['actual_length']}", None
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {shown(seen)}", _quote(kind, seen)
     message = detail["msg"]

@@ -27,25 +27,34 @@ from tfy_last9.model.trace import Role
 
 
 @dataclass(frozen=True, slots=True)
+class References:
+    """What `metricSourceRef` may name, over all files."""
+
+    sources: Mapping[str, str]
+    """DataSource name to type."""
+    broken: frozenset[str]
+    """Names whose objects have faults of their own."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndicatorReader:
     """Reads one SLI where it was written; complaints are collected in `problems`."""
 
     document: Document
     trail: Trail
     """Place of the SLI's spec."""
-    sources: Mapping[str, str]
-    """DataSource name to type, over all files."""
+    references: References
     problems: list[FileProblem]
 
     def read(self, sli: SliSpec, part: ObjectivePart) -> tuple[Indicator, tuple[str, ...]] | None:
         """Return the indicator and its group labels; None when a complaint prevents it."""
-        known_good = len(self.problems)
+        before = len(self.problems)
         if sli.threshold_metric is not None:
             found = self._threshold(sli.threshold_metric, part)
         else:
             assert sli.ratio_metric is not None
             found = self._ratio(sli.ratio_metric)
-        return found if len(self.problems) == known_good else None
+        return found if len(self.problems) == before else None
 
     def _threshold(
         self, metric: Metric, part: ObjectivePart
@@ -115,12 +124,14 @@ class IndicatorReader:
         """Return the book from `type`, or from the DataSource that `metricSourceRef` names."""
         source = metric.metric_source
         reference, kind, at = source.metric_source_ref, source.type, "type"
-        named = self.sources.get(reference or "")
+        named = self.references.sources.get(reference or "")
         if reference is not None and kind is None:
             at = "metricSourceRef"
+            if named is None and reference in self.references.broken:
+                return None
             if named is None:
                 message = f'there is no DataSource "{reference}"'
-                hint = nearest(reference, self.sources)
+                hint = nearest(reference, self.references.sources)
                 self.problems.append(self.document.problem((*trail, at), message, hint))
                 return None
             kind = named

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfy_last9.adapters.files.complaints import complaints, shown
-from tfy_last9.adapters.files.indicators import IndicatorReader
+from tfy_last9.adapters.files.indicators import IndicatorReader, References
 from tfy_last9.adapters.files.openslo_document import (
     API_VERSION,
     KINDS,
@@ -52,6 +52,8 @@ class _Catalogue:
     """Everything that was read, and everything that is wrong with it."""
 
     objects: dict[tuple[str, str], _Object] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Names of objects with faults of their own: that they cannot be referred to is no second fault."""
     problems: list[FileProblem] = field(default_factory=list)
 
     @property
@@ -130,6 +132,9 @@ def _read_object(document: Document, trail: Trail, data: Any, catalogue: _Catalo
         parsed = model.model_validate(data)
     except ValidationError as error:
         catalogue.problems += complaints(error, document, model, start=trail)
+        metadata = data.get("metadata")
+        if isinstance(metadata, dict) and isinstance(metadata.get("name"), str):
+            catalogue.broken.add(metadata["name"])
         return
     catalogue.add(_Object(parsed, document, trail))
 
@@ -157,7 +162,8 @@ def _objectives(slo: _Object, catalogue: _Catalogue) -> Iterator[Objective]:
         return
     sli, document, trail = found
     parts, metadata = slo.parsed.spec.objectives, slo.parsed.metadata
-    reader = IndicatorReader(document, trail, catalogue.sources, catalogue.problems)
+    sources = References(catalogue.sources, frozenset(catalogue.broken))
+    reader = IndicatorReader(document, trail, sources, catalogue.problems)
     _check_operators(slo, sli, parts, catalogue.problems)
     for i, part in enumerate(parts):
         read = reader.read(sli, part)
@@ -190,6 +196,8 @@ def _sli(slo: _Object, catalogue: _Catalogue) -> tuple[SliSpec, Document, Trail]
     if spec.indicator is not None:
         return spec.indicator.spec, slo.document, (*slo.trail, "spec", "indicator", "spec")
     named = catalogue.slis.get(spec.indicator_ref or "")
+    if named is None and spec.indicator_ref in catalogue.broken:
+        return None
     if named is None:
         message = f'there is no SLI "{spec.indicator_ref}"'
         hint = nearest(spec.indicator_ref or "", catalogue.slis)

@@ -115,7 +115,7 @@ class _Reader:
     def _scalar(self, node: yaml.Node) -> Any:
         try:
             return self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, KeyError) as error:
             reason = getattr(error, "problem", None) or str(error)
             self._complain(node, f"unreadable value: {reason}")
             return None
@@ -144,6 +144,8 @@ def read_documents(path: Path) -> tuple[list[Document], list[FileProblem]]:
             documents.append(reader.document)
     except yaml.YAMLError as error:
         problems.append(_syntax_problem(shown, error))
+    except RecursionError:
+        problems.append(FileProblem(shown, 0, 0, "nested too deeply to be read"))
     filled = [document for document in documents if document.data is not None]
     if not filled and not problems:
         problems.append(FileProblem(shown, 0, 0, "the file is empty"))

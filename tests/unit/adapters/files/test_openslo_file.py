@@ -180,7 +180,7 @@ REFUSED = {
     "two windows": (
         "isRolling: true}",
         "isRolling: true}, {duration: 1h, isRolling: true}",
-        "at most 1",
+        "at most 1 of these, got 2",
     ),
     "a calendar on a rolling window": (
         "isRolling: true",
@@ -341,6 +341,16 @@ def test_faults_of_all_files_are_reported_at_once_with_their_places(tmp_path):
         ("b.yaml", 5),
     ]
     assert found[0].suggestion == 'did you mean "duration_ms"?'
+
+
+def test_a_fault_in_a_referenced_object_is_reported_once(tmp_path):
+    """That nothing can refer to a broken object follows from its own fault."""
+    sli, source = ERROR_SHARE.replace("counter: false", "counter: true"), LEDGER
+    (fault,) = faults(folder(tmp_path, a=ERRORS, b=sli, c=source))
+    assert "counter must be false" in fault.message
+    source = LEDGER.replace("connectionDetails", "conectionDetails")
+    found = faults(folder(tmp_path, a=ERRORS, b=ERROR_SHARE, c=source))
+    assert {Path(fault.path).name for fault in found} == {"c.yaml"}
 
 
 def test_a_missing_path_is_refused(tmp_path):
