@@ -8,6 +8,7 @@
     |  `- Undecidable           24   a critical objective cannot be decided at the planned counts
     |- HarnessError             23   the harness or a back end failed; nothing is said about the SLOs
     |  |- BackendUnavailable    23   Last9 or the gateway did not answer
+    |  |- Stopped               23   somebody ended a wait: never seen by users
     |  |- SandboxDied           23   a process of the sandbox ended on its own
     |  |- PortInUse             23   an address that was asked for is taken
     |  `- BrokenRun             23   a run folder that cannot be read
@@ -94,6 +95,10 @@ class HarnessError(TfyError):
 
 class BackendUnavailable(HarnessError):
     """Last9 or the gateway could not be reached or kept answering with errors."""
+
+
+class Stopped(HarnessError):
+    """Somebody ended the work while it was waiting."""
 
 
 class SandboxDied(HarnessError):

@@ -8,9 +8,10 @@ from a count that stops growing; only completeness or the deadline ends the wait
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tfy_last9.errors import TfyError
+from tfy_last9.errors import Stopped, TfyError
 from tfy_last9.model.run import SettlePoint, Window
 from tfy_last9.model.scenario import Settle
 from tfy_last9.ports import Clock, EvidenceBook, Outstanding, Page, TraceSource
@@ -82,11 +83,15 @@ def watch(
                 page = source.roots(run_id, window)
                 truncated += bool(page.truncated)
                 book.add(page)
+            _rest(clock, poll_s, stop)
+        except Stopped:
+            break
         except Exception as error:  # noqa: BLE001 - a poll must not end the run; it is told instead
             failed += 1
             if len(failures) < _MOST_FAILURES_KEPT:
                 failures[_told(error)] = None
-        _rest(clock, poll_s, stop)
+            with suppress(Stopped):
+                _rest(clock, poll_s, stop)
     return WatchOutcome(polls, failed, tuple(failures), truncated)
 
 

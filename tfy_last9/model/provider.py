@@ -62,6 +62,9 @@ HOSTS: dict[str, str] = {
 }
 """Upstream host (or a suffix of it) to canonical name."""
 
+REGIONAL = ("aiplatform.googleapis.com",)
+"""Hosts that carry a region before a dash: `us-central1-aiplatform.googleapis.com`."""
+
 
 def canonical(name: str) -> ProviderName:
     """Return the canonical provider; a name that is not in the table stands for itself."""
@@ -74,5 +77,7 @@ def from_host(host: str) -> ProviderName | None:
     folded = host.lower()
     for suffix, name in HOSTS.items():
         if folded == suffix or folded.endswith("." + suffix):
+            return ProviderName(name)
+        if suffix in REGIONAL and folded.endswith("-" + suffix):
             return ProviderName(name)
     return None

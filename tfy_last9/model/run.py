@@ -118,4 +118,6 @@ class EvidenceRecord:
     """Spans that could not be read: evidence that cannot be trusted."""
     error: str | None = None
     """Why the evidence could not be fetched at all; None when it was."""
+    warnings: tuple[str, ...] = ()
+    """What is known less well than usual, in words; shown, and no reason to doubt the evidence."""
     schema: int = EVIDENCE_SCHEMA

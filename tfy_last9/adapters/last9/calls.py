@@ -6,11 +6,13 @@ not forwarded. Every other answer goes back to the caller, who knows what it mea
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -92,7 +94,7 @@ class Caller:
         self._clock = clock
         self._retry = retry or Retry()
         self._jitter = jitter or random.Random()
-        self._secrets: frozenset[str] = frozenset()
+        self._secrets: list[str] = []
         self._http = httpx.Client(
             transport=transport,
             timeout=_TIMEOUT,
@@ -104,13 +106,19 @@ class Caller:
         """Close the connections."""
         self._http.close()
 
+    def with_clock(self, clock: Clock) -> Self:
+        """Return a caller over the same connections and secrets whose pauses another clock makes."""
+        twin = copy.copy(self)
+        twin._clock = clock  # noqa: SLF001 - a copy of ourselves
+        return twin
+
     def conceal(self, secret: str) -> None:
         """Keep a secret out of every message from now on."""
-        self._secrets |= {secret}
+        self._secrets.append(secret)
 
     def redacted(self, text: str) -> str:
         """Return a text without secrets, for messages."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        for secret in sorted(set(self._secrets), key=len, reverse=True):
             text = text.replace(secret, "***")
         return _JWT.sub("***", text)
 

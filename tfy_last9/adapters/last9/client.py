@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 import threading
@@ -78,6 +79,12 @@ class Last9Client:
     def close(self) -> None:
         """Close the connections."""
         self._caller.close()
+
+    def with_clock(self, clock: Clock) -> Self:
+        """Return a client over the same token, connections and counters; `clock` makes its pauses."""
+        twin = copy.copy(self)
+        twin._caller = self._caller.with_clock(clock)  # noqa: SLF001 - a copy of ourselves
+        return twin
 
     @property
     def api_url(self) -> str:

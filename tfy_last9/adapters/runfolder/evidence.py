@@ -99,15 +99,16 @@ WITH traces AS (
     UNION SELECT client_trace_id FROM facts
     UNION SELECT trace_id FROM spans WHERE run_id = $run_id
 ), kept AS (
-    SELECT s.trace_id, s.span_id, r.role, s.start_ns, s.first_seen_ns
+    SELECT s.trace_id, s.span_id, r.role, s.run_id, s.start_ns, s.first_seen_ns
     FROM spans s JOIN roles r USING (trace_id, span_id) SEMI JOIN traces t ON t.trace_id = s.trace_id
 )
 SELECT k.trace_id, k.span_id, any_value(k.role) AS role, max(l.asked_ns) AS unseen_ns
 FROM kept k LEFT JOIN looks l
   ON l.end_ns > k.start_ns AND l.asked_ns < k.first_seen_ns AND l.start_ns <= k.start_ns
- AND (NOT l.roots_only OR k.role = 'root')
+ AND (NOT l.roots_only OR (k.role = 'root' AND k.run_id = $run_id))
 GROUP BY k.trace_id, k.span_id
 """
+"""A look at roots asked for the run id: it proves nothing about a root that does not carry it."""
 
 CLAIMED_SPANS = """
 SELECT {columns}

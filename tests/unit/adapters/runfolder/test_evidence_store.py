@@ -290,3 +290,13 @@ def test_looks_cover_half_open_windows(tmp_path: Path) -> None:
     onward = build_page([], 8.0, window=Window(root.start_ns, root.start_ns + 1))
     assert seen(folder, until, build_page([root], 9.0)) == {"root": (None, 9.0)}
     assert seen(folder, onward, build_page([root], 9.0)) == {"root": (8.0, 9.0)}
+
+
+def test_a_look_at_roots_proves_nothing_about_a_root_without_the_run_id(tmp_path: Path) -> None:
+    """It asked for the run id; a root that lost its metadata cannot be in the answer."""
+    folder = sealed_folder(tmp_path, [build_row(0), build_row(1)])
+    bare = [replace(span, run_id=None, request_id=None) for span in build_trace(0)]
+    early = build_page([], asked_s=10, roots_only=True)
+    collect(folder, early, build_page([*bare, *build_trace(1)], asked_s=50))
+    roots = [row for row in saved(folder, "role, trace_id, unseen_ns") if row[0] == "root"]
+    assert roots == [("root", trace_of(0), None), ("root", trace_of(1), early.asked_ns)]
