@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from judge_builders import (
     N,
     accounting,
@@ -18,7 +20,7 @@ from judge_builders import (
 from tfy_last9.judge.gate import fold
 from tfy_last9.model.run import StoppedTarget, Window
 from tfy_last9.model.scenario import OnInconclusive
-from tfy_last9.model.verdict import State
+from tfy_last9.model.verdict import SEVERITY, Quantile, State
 
 GOOD = {"ttft": (tally(),)}
 
@@ -156,8 +158,6 @@ def test_folding_respects_criticality_and_policy(state, critical, policy, folded
 
 
 def test_the_next_step_of_a_latency_failure_shows_the_slowest_traces_of_that_group():
-    from tfy_last9.model.verdict import Quantile
-
     quantile = Quantile(0.95, 2000.0, 1900.0, 2100.0, "ms")
     found = judged({"ttft": (tally(500, group="gemini", quantile=quantile),)})
     command = "tfy-last9 traces r1 --where provider=gemini --slowest 5"
@@ -201,3 +201,24 @@ def test_silence_of_the_ledger_leads_to_the_requests():
 
 def test_judging_is_a_pure_function():
     assert judged() == judged()
+
+
+states = st.sampled_from([state for state in State if state is not State.NOT_CONFIGURED])
+findings = st.lists(
+    st.builds(replace, st.just(judged().findings[0]), state=states, critical=st.booleans()),
+    max_size=6,
+)
+
+
+@given(findings, findings, st.sampled_from(list(OnInconclusive)))
+def test_one_more_finding_never_improves_the_run(some, more, policy):
+    alone = fold(some, on_inconclusive=policy)
+    together = fold([*some, *more], on_inconclusive=policy)
+    assert SEVERITY[together] >= SEVERITY[alone]
+
+
+@given(findings, st.sampled_from(list(OnInconclusive)), st.randoms(use_true_random=False))
+def test_the_order_of_findings_does_not_matter(some, policy, random):
+    mixed = list(some)
+    random.shuffle(mixed)
+    assert fold(mixed, on_inconclusive=policy) is fold(some, on_inconclusive=policy)
