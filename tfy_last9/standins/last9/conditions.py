@@ -17,6 +17,8 @@ LOGICAL = ("$and", "$or", "$not")
 DEEPEST = 50
 """Levels of nesting; far beyond any real query, far below the recursion limit."""
 PAIR = 2
+WHOLE = re.compile("-?[0-9]{1,37}")
+"""Whole numbers that DuckDB holds exactly (128 bits); instants in nanoseconds have 19 digits."""
 
 Test = Callable[[Field, object], Sql]
 
@@ -112,14 +114,13 @@ def _word(value: object) -> str:
 
 
 def _number(value: object) -> int | float:
-    """Read a number or a numeric string; integers stay exact."""
+    """Read a number or a numeric string; integers up to 128 bits stay exact."""
     text = _word(value)
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    raise BadPipeline(f"expected a number to compare with, saw {text!r}")
+    try:
+        number = float(text)
+    except ValueError:
+        raise BadPipeline(f"expected a number to compare with, saw {text!r}") from None
+    return int(text) if WHOLE.fullmatch(text) else number
 
 
 def _equal(field: Field, value: object) -> Sql:

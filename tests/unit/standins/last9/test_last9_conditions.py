@@ -79,6 +79,13 @@ def test_what_is_no_number_is_neither_below_nor_above():
     assert names({"$not": [{"$lt": ["attributes['n']", "100"]}]}, *spans) == ["missing", "word"]
 
 
+def test_large_integers_compare_exactly_and_huge_ones_at_all():
+    span = make_span(name="long", duration_ns=2**62)
+    assert names({"$gt": ["Duration", str(2**62 - 1)]}, span) == ["long"]
+    assert names({"$lt": ["Duration", "9" * 60]}, span) == ["long"]
+    assert names({"$gt": ["Duration", "9" * 60]}, span) == []
+
+
 def test_logical_operators_nest():
     tree = {"$or": [{"$not": [{"$eq": ["SpanName", "gpt"]}, {"$neq": ["SpanName", "x"]}]}]}
     assert names(tree, *MODELS) == ["claude", "none"]
