@@ -21,6 +21,7 @@ _BY_CODE = {
     "no_requests": "check gateway address, key and model names: tfy-last9 doctor",
     "unreported": "look for a worker that was killed (memory, disk), then run the gate again",
     "invalid_run": "lower the rate, raise limits.users, or add --processes, then run the gate again",
+    "unreadable": "keep the run folder for a bug report: Last9's answer has another shape than known",
     "accounting": "the run folder contradicts itself: keep it for a bug report, run the gate again",
     "no_expected_traces": "look at what was refused: tfy-last9 traces {run} --failed",
 }

@@ -89,6 +89,7 @@ OBSTACLES = {
     "not asked": ({"evidence": evidence(strategy="none")}, "no_evidence", 23),
     "fetch failed": ({"evidence": evidence(error="HTTP 500")}, "evidence_unavailable", 23),
     "truncated": ({"evidence": evidence(truncated=(Window(0, 1),))}, "truncated", 23),
+    "unreadable": ({"evidence": evidence(problems=("no start time",))}, "unreadable", 23),
     "data fault": ({"validity": validity(problems=("trace ab is negative",))}, "invalid_run", 23),
     "saturated": ({"validity": validity(started=900)}, "invalid_run", 23),
     "lost worker": ({"manifest": manifest(expected_workers=2)}, "invalid_run", 23),
@@ -121,6 +122,12 @@ def test_that_nobody_looked_for_traces_is_no_news_when_the_run_broke_off():
     assert found.validity.problems == (
         "interrupted before the schedule ended; what was recorded is kept",
     )
+
+
+def test_an_objective_on_spans_nobody_looked_for_has_no_counts():
+    """All zero, and so no better than silence: the reducer would count every trace as missing."""
+    found = verdict([completeness()], {"completeness": (tally(N),)}, evidence=None)
+    assert (found.findings[0].total, found.findings[0].bad) == (0, 0)
 
 
 def test_a_stopped_run_is_judged_on_what_it_offered():

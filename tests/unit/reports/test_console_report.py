@@ -88,6 +88,14 @@ def test_many_findings_are_counted_and_not_all_explained():
     assert "... and 4 more in the table and in verdict.json" in text
 
 
+def test_silence_is_written_out():
+    silent = replace(FINDING, state=State.NO_DATA, total=0, bad=0, quantile=None)
+    text = report(replace(PASSED, findings=(silent,)))
+    assert (
+        "  NO_DATA        openai        nothing                         -    5 %        0" in text
+    )
+
+
 def test_an_unknown_lag_is_called_unknown_and_not_zero():
     books = replace(VERDICT.accounting, lag=None, lag_p50_s=None, lag_max_s=None)
     assert "lag       unknown" in report(replace(VERDICT, accounting=books))

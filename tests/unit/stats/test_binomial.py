@@ -100,6 +100,11 @@ def test_impossible_counts_have_certain_tails(count, total):
     assert at_least(count, total, 0.3) == float(count < 0)
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 29, 30])
+def test_single_probabilities_agree_with_scipy(count):
+    assert probability(count, 30, 0.2) == pytest.approx(binom.pmf(count, 30, 0.2), rel=1e-12)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_certain_events_have_all_the_probability(share):
     assert probability(int(4 * share), 4, share) == 1.0

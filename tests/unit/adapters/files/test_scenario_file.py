@@ -88,6 +88,18 @@ def test_durations_are_seconds(tmp_path, written, seconds):
     assert scenario.phases[0].duration_s == seconds
 
 
+def test_a_conversation_may_be_spelled_out(tmp_path):
+    text = SMALL.replace("[hello]", "[{messages: [{role: assistant, content: a}]}]")
+    assert load_scenario(write(tmp_path, text)).prompts[0].messages == (Message("assistant", "a"),)
+
+
+def test_headers_and_body_are_passed_on_as_written(tmp_path):
+    text = SMALL.replace("claude}", "claude, headers: {X-Team: a}, body: {top_p: 0.5, stop: [x]}}")
+    target = load_scenario(write(tmp_path, text)).targets[0]
+    assert target.headers == {"X-Team": "a"}
+    assert target.body == {"top_p": 0.5, "stop": ["x"]}
+
+
 def test_a_phase_may_have_its_own_rate(tmp_path):
     text = SMALL.replace("duration: 2m", "duration: 2m, rate: 3")
     assert load_scenario(write(tmp_path, text)).phases[0].rate_per_s == 3.0
@@ -140,6 +152,8 @@ REFUSED = {
         "claude, headers: {X-TFY-Metadata: x}}",
         "by the client",
     ),
+    "a header name with a space": ("claude}", "claude, headers: {X A: x}}", "valid header name"),
+    "a name that is no text": ("name: a,", "name: 5,", "expected text"),
     "a header with a line break": (
         "claude}",
         'claude, headers: {X-A: "a\\nb"}}',
