@@ -1,9 +1,7 @@
 """Last9's HTTP API as text: query documents out, answers in, no sockets.
 
-Only what this product sends can be built here. Field names use the bracket form (`attributes['k']`),
-which Last9's own clients use; dotted forms were answered with 400 (CHANGELOG 0.15.0 of
-last9/last9-mcp-server). Unknown operators match every span there instead of failing, so the
-operators are functions and not strings. Reading is lenient about absence and strict about meaning.
+Paths, URL parameters and the envelopes of answers; pipelines are built in `last9_pipeline`. Reading is
+lenient about absence and strict about meaning.
 """
 
 from __future__ import annotations
@@ -25,70 +23,11 @@ METADATA = "tfy.request.metadata"
 
 _ERROR_TEXT_LIMIT = 200
 
-Condition = dict[str, list[object]]
 Document = dict[str, object]
 
 
 class UnreadableAnswer(ValueError):
     """An answer that says success but is not what the API promises."""
-
-
-def attribute(key: str) -> str:
-    """Return the filter field of a span attribute."""
-    if "'" in key:
-        raise ValueError(f"a span attribute with a quote in its name cannot be asked for: {key!r}")
-    return f"attributes['{key}']"
-
-
-def equals(field: str, value: str) -> Condition:
-    """Match spans whose field is exactly `value`; an absent attribute reads as ""."""
-    return {"$eq": [field, value]}
-
-
-def differs(field: str, value: str) -> Condition:
-    """Match spans whose field is anything but `value`."""
-    return {"$neq": [field, value]}
-
-
-def contains(field: str, value: str) -> Condition:
-    """Match spans whose field has `value` in it, case-sensitively."""
-    return {"$contains": [field, value]}
-
-
-def any_of(*conditions: Condition) -> Condition:
-    """Match spans that meet at least one condition."""
-    return {"$or": list(conditions)}
-
-
-def all_of(*conditions: Condition) -> Condition:
-    """Match spans that meet every condition. The top of a query must be logical, even for one."""
-    return {"$and": list(conditions)}
-
-
-def spans_document(service: str) -> Document:
-    """Return the query for every span of one service."""
-    return _pipeline(all_of(equals("ServiceName", service)))
-
-
-def run_document(service: str, run_id: str) -> Document:
-    """Return the query for the spans of a service that carry a run id in their request metadata.
-
-    How the metadata map is encoded on export is not documented, so that both a JSON text (or a map
-    that was written as one) and flattened keys are asked for.
-    """
-    return _pipeline(
-        all_of(
-            equals("ServiceName", service),
-            any_of(
-                contains(attribute(METADATA), run_id),
-                equals(attribute(f"{METADATA}.run_id"), run_id),
-            ),
-        )
-    )
-
-
-def _pipeline(query: Condition) -> Document:
-    return {"pipeline": [{"type": "filter", "query": query}]}
 
 
 def query_parameters(region: str, start_s: int, end_s: int, limit: int) -> dict[str, str]:

@@ -23,7 +23,12 @@ def read(pieces):
 @pytest.mark.parametrize("cut", range(len(CHUNKED) + 1))
 def test_a_chunked_response_is_complete_wherever_it_is_cut(cut):
     reader, body = read([CHUNKED[:cut], CHUNKED[cut:]])
-    assert (reader.status, body, reader.complete, reader.keep_alive) == (200, b"hello world", True, True)
+    assert (reader.status, body, reader.complete, reader.keep_alive) == (
+        200,
+        b"hello world",
+        True,
+        True,
+    )
     assert reader.headers["x-one"] == "1"
 
 

@@ -1,41 +1,9 @@
-"""Golden texts of what is sent to Last9, and readings of what comes back."""
+"""URL parameters of calls to Last9, and readings of what comes back."""
 
 import orjson
 import pytest
 
 from tfy_last9.wire import last9
-
-
-def dumped(document: last9.Document) -> str:
-    return orjson.dumps(document).decode()
-
-
-def test_the_query_for_all_spans_filters_on_the_service_alone():
-    """Queries filtered on service are accelerated, and the top of a query must be logical."""
-    assert dumped(last9.spans_document("tfy-llm-gateway")) == (
-        '{"pipeline":[{"type":"filter","query":{"$and":[{"$eq":["ServiceName","tfy-llm-gateway"]}]}}]}'
-    )
-
-
-def test_the_query_for_a_run_asks_for_every_encoding_of_the_metadata():
-    assert dumped(last9.run_document("tfy-llm-gateway", "r-42")) == (
-        '{"pipeline":[{"type":"filter","query":{"$and":['
-        '{"$eq":["ServiceName","tfy-llm-gateway"]},'
-        '{"$or":[{"$contains":["attributes[\'tfy.request.metadata\']","r-42"]},'
-        '{"$eq":["attributes[\'tfy.request.metadata.run_id\']","r-42"]}]}]}}]}'
-    )
-
-
-def test_conditions_nest_and_carry_texts():
-    condition = last9.all_of(
-        last9.differs("ParentSpanId", ""), last9.any_of(last9.equals("a", "1"))
-    )
-    assert condition == {"$and": [{"$neq": ["ParentSpanId", ""]}, {"$or": [{"$eq": ["a", "1"]}]}]}
-
-
-def test_an_attribute_name_cannot_break_out_of_its_brackets():
-    with pytest.raises(ValueError, match="quote"):
-        last9.attribute("a'] or 1")
 
 
 def test_a_span_query_says_newest_first_in_whole_seconds():

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from tfy_last9.model.run import Window
-from tfy_last9.wire.last9 import Document
+from tfy_last9.wire.last9_pipeline import Pipeline
 from tfy_last9.wire.last9_token import is_loopback
 
 
@@ -37,13 +37,13 @@ def trace_link(
 
 
 def explorer_link(
-    base: str | None, document: Document, window: Window, *, cluster: str | None = None
+    base: str | None, pipeline: Pipeline, window: Window, *, cluster: str | None = None
 ) -> str | None:
-    """Return the traces explorer with the query of a document filled in."""
+    """Return the traces explorer with a query filled in."""
     if base is None:
         return None
-    pipeline = orjson.dumps(document["pipeline"]).decode()
-    return f"{base}traces?{_query(window, cluster, {'pipeline': pipeline})}"
+    stages = orjson.dumps(pipeline.stages).decode()
+    return f"{base}traces?{_query(window, cluster, {'pipeline': stages})}"
 
 
 def _query(window: Window, cluster: str | None, more: dict[str, str | None]) -> str:

@@ -12,7 +12,8 @@ from tfy_last9.errors import HarnessError
 from tfy_last9.model.run import Window
 from tfy_last9.model.trace import Role, Span
 from tfy_last9.ports import Clock, Page
-from tfy_last9.wire.last9 import Document, run_document, spans_document
+from tfy_last9.wire.last9 import Document
+from tfy_last9.wire.last9_queries import spans_of_run, spans_of_service
 from tfy_last9.wire.spans import Reading, assign_roots, distinct, read_spans
 
 _PAD_S = 1
@@ -39,13 +40,13 @@ class Last9Source:
 
     def roots(self, run_id: str, window: Window) -> Page:
         """Return the root spans that carry the run id."""
-        page = self._look(run_document(self._service, run_id), window)
+        page = self._look(spans_of_run(self._service, run_id).document(), window)
         mine = (span for span in page.spans if _is_root_of(span, run_id))
         return replace(page, roots_only=True, spans=tuple(mine))
 
     def spans(self, window: Window) -> Page:
         """Return every gateway span in the window, whoever sent the request."""
-        page = self._look(spans_document(self._service), window)
+        page = self._look(spans_of_service(self._service).document(), window)
         return replace(page, spans=assign_roots(page.spans))
 
     def trace(self, trace_id: str, window: Window) -> Sequence[Span]:

@@ -7,7 +7,7 @@ import pytest
 
 from tfy_last9.adapters.last9.links import explorer_link, link_base, trace_link
 from tfy_last9.model.run import Window
-from tfy_last9.wire.last9 import run_document
+from tfy_last9.wire.last9_queries import spans_of_run
 
 WINDOW = Window(1795417200_500000000, 1795420800_000000001)
 BASE = "https://app.last9.io/v2/organizations/acme/"
@@ -22,7 +22,7 @@ def test_a_stand_in_has_no_pages(url):
     base = link_base(url, "acme")
     assert base is None
     assert trace_link(base, "a" * 32, WINDOW) is None
-    assert explorer_link(base, run_document("gw", "r"), WINDOW) is None
+    assert explorer_link(base, spans_of_run("gw", "r"), WINDOW) is None
 
 
 def test_a_trace_link_encloses_the_window():
@@ -39,9 +39,9 @@ def test_a_trace_link_may_name_span_and_cluster():
 
 
 def test_an_explorer_link_carries_the_bare_list_of_stages():
-    document = run_document("tfy-llm-gateway", "r-42")
-    link = explorer_link(BASE, document, WINDOW)
+    pipeline = spans_of_run("tfy-llm-gateway", "r-42")
+    link = explorer_link(BASE, pipeline, WINDOW)
     assert link is not None
     values = parse_qs(urlsplit(link).query)
-    assert json.loads(values["pipeline"][0]) == document["pipeline"]
+    assert json.loads(values["pipeline"][0]) == list(pipeline.stages)
     assert " " not in link
