@@ -3,7 +3,8 @@
 Assumes independent events. The tail of the binomial distribution is the regularised incomplete beta
 function, evaluated by its continued fraction (Lentz's method; NIST DLMF 8.17.22) with a saddle-point
 prefactor (C. Loader, "Fast and accurate computation of binomial probabilities", 2000) that keeps
-full precision at millions of events, where differences of log-gammas do not.
+full precision at millions of events, where differences of log-gammas do not. Counts need not be whole:
+correlated events count as fewer (see `effect`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TINY = 1e-300
 _ROUNDING = 1e-15
 
 
-def lower_bound(bad: int, total: int, alpha: float) -> float:
+def lower_bound(bad: float, total: float, alpha: float) -> float:
     """Return the share that the true bad share exceeds with confidence `1 - alpha`; 0 without bad events."""
     _check(bad, total, alpha)
     if bad == 0:
@@ -34,7 +35,7 @@ def lower_bound(bad: int, total: int, alpha: float) -> float:
     return _root(excess_and_slope, 0.0, bad / total, start=bad / total)
 
 
-def upper_bound(bad: int, total: int, alpha: float) -> float:
+def upper_bound(bad: float, total: float, alpha: float) -> float:
     """Return the share that the true bad share stays below with confidence `1 - alpha`; 1 if all are bad."""
     _check(bad, total, alpha)
     if bad == total:
@@ -74,7 +75,7 @@ def required_n(budget: float, bad: int, alpha: float) -> int:
     return enough
 
 
-def at_most(count: int, total: int, share: float) -> float:
+def at_most(count: float, total: float, share: float) -> float:
     """Return P(Bin(total, share) <= count)."""
     if count >= total:
         return 1.0
@@ -83,7 +84,7 @@ def at_most(count: int, total: int, share: float) -> float:
     return _beta(1.0 - share, share, total - count, count + 1, total)
 
 
-def at_least(count: int, total: int, share: float) -> float:
+def at_least(count: float, total: float, share: float) -> float:
     """Return P(Bin(total, share) >= count)."""
     if count <= 0:
         return 1.0
@@ -92,7 +93,7 @@ def at_least(count: int, total: int, share: float) -> float:
     return _beta(share, 1.0 - share, count, total - count + 1, total)
 
 
-def probability(count: int, total: int, share: float) -> float:
+def probability(count: float, total: float, share: float) -> float:
     """Return P(Bin(total, share) = count)."""
     if share <= 0.0:
         return 1.0 if count == 0 else 0.0
@@ -133,7 +134,7 @@ def _root(
     return share
 
 
-def _beta(x: float, y: float, a: int, b: int, total: int) -> float:
+def _beta(x: float, y: float, a: float, b: float, total: float) -> float:
     """Return the regularised incomplete beta function I_x(a, b), where y = 1 - x and a + b = total + 1."""
     if x <= 0.0:
         return 0.0
@@ -144,7 +145,7 @@ def _beta(x: float, y: float, a: int, b: int, total: int) -> float:
     return 1.0 - probability(b, total, y) * x * _fraction(y, b, a)
 
 
-def _fraction(x: float, a: int, b: int) -> float:
+def _fraction(x: float, a: float, b: float) -> float:
     """Evaluate the continued fraction of the incomplete beta function by Lentz's method."""
     c, d = 1.0, 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1))
     value = d
@@ -167,7 +168,7 @@ def _away_from_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
-def _stirling_error(n: int) -> float:
+def _stirling_error(n: float) -> float:
     """Return log(n!) minus Stirling's approximation of it (Loader 2000, section 2)."""
     if n < 16:  # noqa: PLR2004 - below 16 the series has not converged; log-gamma is exact enough there
         return math.lgamma(n + 1) - (n + 0.5) * math.log(n) + n - 0.5 * math.log(math.tau)
@@ -176,7 +177,7 @@ def _stirling_error(n: int) -> float:
     return (1 / 12 - (1 / 360 - tail / square) / square) / n
 
 
-def _deviance(count: int, mean: float) -> float:
+def _deviance(count: float, mean: float) -> float:
     """Return count * log(count / mean) + mean - count without cancellation (Loader's bd0)."""
     if abs(count - mean) >= 0.1 * (count + mean):
         return count * math.log(count / mean) + mean - count
@@ -193,7 +194,7 @@ def _deviance(count: int, mean: float) -> float:
         value = longer
 
 
-def _check(bad: int, total: int, alpha: float) -> None:
+def _check(bad: float, total: float, alpha: float) -> None:
     if not 0 <= bad <= total:
         raise ValueError(f"expected 0 <= bad <= total, got {bad} of {total}")
     if not 0.0 < alpha < 1.0:
