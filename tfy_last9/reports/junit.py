@@ -67,6 +67,8 @@ def _case(suite: ET.Element, finding: Finding) -> str:
     weight = "" if finding.critical else " (not critical)"
     text = f"{finding.claim}{weight}: {finding.message}"
     element = _ELEMENTS.get(finding.state)
+    if element in {"failure", "error"} and not finding.critical:
+        element = "skipped"  # exit code 0 with a red case would flip CI all the same
     if element is None:
         ET.SubElement(case, "system-out").text = _clean(f"{finding.state}: {text}")
         return "passed"
