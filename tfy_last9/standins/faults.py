@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -40,6 +41,7 @@ class Value(Enum):
     NONE = "no value"
     SHARE = "a share such as 0.05 or 5%"
     DURATION = "a duration such as 500ms, 5s or 2m"
+    COUNT = "a whole number from 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ RULES: dict[str, Rule] = {
     "provider_silent": Rule(Owner.GATEWAY, Value.NONE, per_provider=True),
     "provider_latency": Rule(Owner.PROVIDERS, Value.DURATION, per_provider=True),
     "provider_errors": Rule(Owner.PROVIDERS, Value.SHARE, per_provider=True),
+    "duplicate_spans": Rule(Owner.LAST9, Value.SHARE),
+    "span_loss": Rule(Owner.LAST9, Value.SHARE),
+    "otlp_reject": Rule(Owner.LAST9, Value.SHARE),
+    "last9_429": Rule(Owner.LAST9, Value.SHARE),
+    "last9_5xx": Rule(Owner.LAST9, Value.SHARE),
+    "last9_slow": Rule(Owner.LAST9, Value.DURATION),
+    "last9_page_cap": Rule(Owner.LAST9, Value.COUNT),
+    "token_expiry": Rule(Owner.LAST9, Value.DURATION),
 }
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -72,6 +82,8 @@ class Fault:
     """None for faults without a duration."""
     share: float
     """Share of the eligible events that are struck, 0..1."""
+    count: int | None = None
+    """None for faults without a whole number."""
 
     @property
     def owner(self) -> Owner:
@@ -83,6 +95,8 @@ class Fault:
         text = self.name + (f":{self.provider}" if self.provider else "")
         if rule.value is Value.SHARE:
             return f"{text}={_number(self.share)}"
+        if self.count is not None:
+            text += f"={self.count}"
         if self.delay_s is not None:
             text += f"={_number(self.delay_s)}s"
         return text if self.share == 1 else f"{text}@{_number(self.share)}"
@@ -106,6 +120,8 @@ def parse(text: str) -> Fault:
         if equals:
             raise FaultError(f"{name} in {text!r} takes no value; write {head}[@SHARE]")
         return Fault(name, provider, None, share)
+    if rule.value is Value.COUNT:
+        return Fault(name, provider, None, share, _count(text, value_text if equals else ""))
     return Fault(name, provider, _duration_s(text, value_text if equals else ""), share)
 
 
@@ -150,6 +166,12 @@ def _duration_s(text: str, duration: str) -> float:
     if not 0 <= value < float("inf"):
         raise FaultError(f"bad duration {duration!r} in {text!r}; expected {Value.DURATION.value}")
     return value
+
+
+def _count(text: str, count: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", count):
+        raise FaultError(f"bad count {count!r} in {text!r}; expected {Value.COUNT.value}")
+    return int(count)
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,8 @@ def faults(draw) -> Fault:
     rule = RULES[name]
     provider = draw(st.sampled_from(PROVIDERS)) if rule.per_provider else None
     delay_s = draw(DURATIONS_S) if rule.value is Value.DURATION else None
-    return Fault(name, provider, delay_s, draw(SHARES))
+    count = draw(st.integers(1, 10**6)) if rule.value is Value.COUNT else None
+    return Fault(name, provider, delay_s, draw(SHARES), count)
 
 
 @given(faults())
@@ -43,6 +44,9 @@ def test_a_fault_reads_back_as_it_was_written(fault):
         ("provider_errors:openai=0.05", Fault("provider_errors", "openai", None, 0.05)),
         ("provider_silent:gemini", Fault("provider_silent", "gemini", None, 1.0)),
         ("provider_silent:gemini@10%", Fault("provider_silent", "gemini", None, 0.1)),
+        ("last9_page_cap=100", Fault("last9_page_cap", None, None, 1.0, 100)),
+        ("last9_page_cap=7@0.5", Fault("last9_page_cap", None, None, 0.5, 7)),
+        ("token_expiry=10s", Fault("token_expiry", None, 10.0, 1.0)),
     ],
 )
 def test_the_documented_spellings_are_understood(text, expected):
@@ -65,6 +69,9 @@ def test_the_documented_spellings_are_understood(text, expected):
         ("trace_delay=-1s", "bad duration"),
         ("trace_delay=1e999s", "bad duration"),
         ("trace_delay=1s@nan", "bad share 'nan'"),
+        ("last9_page_cap=0", "bad count '0'"),
+        ("last9_page_cap=1.5", "bad count '1.5'"),
+        ("last9_429=often", "bad share 'often'"),
         ("", "unknown fault"),
     ],
 )
