@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tfy_last9.model.run import Window
     from tfy_last9.model.trace import Span
@@ -44,8 +44,11 @@ class TraceSource(Protocol):
     def roots(self, run_id: str, window: Window) -> Page:
         """Return the root spans that carry the run id."""
 
-    def spans(self, window: Window) -> Page:
-        """Return every gateway span in the window, whoever sent the request."""
+    def run(self, run_id: str, window: Window, trace_ids: Sequence[str]) -> Iterator[Page]:
+        """Yield everything of a run, piece by piece; `trace_ids` are those the ledger names."""
+
+    def again(self, run_id: str, window: Window, left: Outstanding) -> Iterator[Page]:
+        """Yield what may have arrived of the outstanding traces."""
 
     def trace(self, trace_id: str, window: Window) -> Sequence[Span]:
         """Return all spans of one trace; empty when it is unknown."""
@@ -71,3 +74,6 @@ class EvidenceBook(Protocol):
 
     def outstanding(self) -> Outstanding:
         """Compare with the ledger. Needs the sealed ledger."""
+
+    def trace_ids(self) -> Sequence[str]:
+        """Return the ids of all traces that the ledger names. Needs the sealed ledger."""

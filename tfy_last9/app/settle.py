@@ -162,7 +162,7 @@ class _Waiting:
             if self.last_was_everything:
                 self._look_at_everything()
             else:
-                self._look_at(self.book.outstanding().windows or (self.window,))
+                self._add(self.source.again(self.run_id, self.window, self.book.outstanding()))
         except TfyError as error:
             self.error = _told(error)
         self._note()
@@ -209,15 +209,13 @@ class _Waiting:
         )
 
     def _look_at_everything(self) -> None:
-        roots = self.source.roots(self.run_id, self.window)
-        spans = self.source.spans(self.window)
-        self.truncated.clear()
-        self._add((roots, spans))
+        before, self.truncated = self.truncated, {}
+        try:
+            self._add(self.source.run(self.run_id, self.window, self.book.trace_ids()))
+        except TfyError:
+            self.truncated |= before
+            raise
         self.seen_everything = True
-
-    def _look_at(self, windows: Iterable[Window]) -> None:
-        for window in windows:
-            self._add((self.source.spans(window),))
 
     def _look_up(self, trace_id: str, around: Window) -> None:
         asked_ns = self.clock.now_ns()

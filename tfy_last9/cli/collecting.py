@@ -12,6 +12,7 @@ from tfy_last9.adapters.last9.client import Last9Client
 from tfy_last9.adapters.last9.links import link_base
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.last9.source import Last9Source
+from tfy_last9.adapters.runfolder.asked import attribute_names
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import required_roles
@@ -39,7 +40,8 @@ class Collector:
         self._open = ExitStack()
         self._settings = settings
         self._client = self._open.enter_context(Last9Client(settings, self._clock))
-        self._source = Last9Source(self._client, settings, self._clock)
+        labels = attribute_names(objectives)
+        self._source = Last9Source(self._client, settings, self._clock, labels)
         self._book = self._open.enter_context(EvidenceStore(folder, required_roles(objectives)))
         self._watcher: Watcher | None = None
         self._warnings: tuple[str, ...] = ()
@@ -122,6 +124,8 @@ class Collector:
             problems=outcome.problems if outcome else (),
             error=error,
             warnings=self._warnings,
+            reach=self._source.reach.value,
+            contents=self._source.contents,
         )
         record = self._placed(record)
         self._folder.write_evidence(record)

@@ -120,4 +120,8 @@ class EvidenceRecord:
     """Why the evidence could not be fetched at all; None when it was."""
     warnings: tuple[str, ...] = ()
     """What is known less well than usual, in words; shown, and no reason to doubt the evidence."""
+    reach: str = "window"
+    """`window`: every span of the gateway in the time of the run; `traces`: the run's traces by id."""
+    contents: str = ""
+    """How prompts and completions were kept out, in words."""
     schema: int = EVIDENCE_SCHEMA

@@ -70,6 +70,14 @@ class FakeSource:
         cut = self.truncated.get(window, ())
         return Page(window, self.clock.now, False, self._visible(window), cut, self.problems)
 
+    def run(self, run_id, window, trace_ids):
+        yield self.roots(run_id, window)
+        yield self.spans(window)
+
+    def again(self, run_id, window, left):
+        for part in left.windows or (window,):
+            yield self.spans(part)
+
     def trace(self, trace_id, window):
         self._called("trace", (trace_id, window))
         return [trace_id] if self.visible_s.get(trace_id, 1e9) * S <= self.clock.now else []
@@ -88,6 +96,9 @@ class FakeBook:
     def add(self, page):
         self.pages.append(page)
         self.found.update(page.spans)
+
+    def trace_ids(self):
+        return self.expected
 
     def outstanding(self):
         missing = [name for name in self.expected if name not in self.found]

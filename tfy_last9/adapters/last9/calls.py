@@ -31,8 +31,12 @@ _WRONG_REGION = "ERR_S3_CONFIG_MISSING"
 _NEVER_TRANSIENT = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
+ANSWER_LIMIT = 256 * 2**20
+"""Bytes of one answer, decoded; a longer one is not read to its end."""
+
+
 class QueryTooHeavy(BackendUnavailable):
-    """408 even when asked again: the window should be narrower."""
+    """408 even when asked again, or an answer beyond all measure: the window should be narrower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +149,22 @@ class Caller:
         self, call: Call, headers: Mapping[str, str]
     ) -> tuple[Answer | None, httpx.HTTPError | None]:
         try:
-            response = self._http.request(
+            with self._http.stream(
                 call.method,
                 call.url,
                 params=dict(call.parameters) or None,
                 json=call.json,
                 headers={"Accept": "application/json", **headers},
-            )
+            ) as response:
+                answer = Answer(
+                    response.status_code,
+                    _body(response, call),
+                    _place(response.headers.get("Location")),
+                    response.headers.get("Retry-After"),
+                )
         except httpx.HTTPError as error:
             return None, error
-        return Answer(
-            response.status_code,
-            response.content,
-            _place(response.headers.get("Location")),
-            response.headers.get("Retry-After"),
-        ), None
+        return answer, None
 
     def _given_up(
         self, call: Call, attempts: int, answer: Answer | None, failure: Exception | None
@@ -178,6 +183,19 @@ class Caller:
             return QueryTooHeavy(message, hint="ask for a shorter time range")
         hint = "try again later; for a 502 page, check LAST9_REGION: a wrong region answers so"
         return BackendUnavailable(message, hint=hint)
+
+
+def _body(response: httpx.Response, call: Call) -> bytes:
+    pieces, size = [], 0
+    for piece in response.iter_bytes():
+        pieces.append(piece)
+        size += len(piece)
+        if size > ANSWER_LIMIT:
+            raise QueryTooHeavy(
+                f"Last9's answer to {call.method} {call.url} is longer than {ANSWER_LIMIT >> 20} MB",
+                hint="lower LAST9_PAGE_LIMIT",
+            )
+    return b"".join(pieces)
 
 
 def _place(location: str | None) -> str | None:

@@ -15,13 +15,29 @@ import httpx
 from tfy_last9.adapters.last9.auth import Access, api_url
 from tfy_last9.adapters.last9.calls import Answer, Call, Caller, Retry
 from tfy_last9.adapters.last9.settings import Last9Settings
-from tfy_last9.errors import BackendUnavailable, ConfigurationError, CredentialRefused, TfyError
+from tfy_last9.errors import (
+    BackendUnavailable,
+    ConfigurationError,
+    CredentialRefused,
+    HarnessError,
+    TfyError,
+)
 from tfy_last9.ports import Clock
 from tfy_last9.wire import last9
 
 _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_NOT_UNDERSTOOD = {400, 404, 422, 501}
+_MB = 1_000_000
 _CLIENT_ERRORS = range(400, 500)
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class QueryRefused(BackendUnavailable):
+    """Last9 understood a query and will not answer it: it asks for something it does not know."""
+
+
+class FetchCapReached(HarnessError):
+    """More was read than the settings allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +187,12 @@ class Last9Client:
         with self._lock:
             self.counters.queries += 1
             self.counters.bytes += len(answer.body)
+            total = self.counters.bytes
+        if total > self._settings.max_mb * _MB:
+            raise FetchCapReached(
+                f"{total / _MB:,.0f} MB were read from Last9, more than LAST9_MAX_MB allows",
+                hint=f"raise LAST9_MAX_MB (now {self._settings.max_mb}), or set LAST9_STRATEGY=counts",
+            )
 
     def _get(self, path: str, parameters: dict[str, str]) -> Answer:
         return self._send("GET", path, parameters, None)
@@ -197,7 +219,10 @@ class Last9Client:
             return ConfigurationError(message, hint=hint)
         if answer.location:
             message += f" (a redirect to {answer.location}, not followed: the token would go along)"
-        return BackendUnavailable(message, hint="check LAST9_API_URL, LAST9_ORG and LAST9_REGION")
+        hint = "check LAST9_API_URL, LAST9_ORG and LAST9_REGION"
+        if answer.status in _NOT_UNDERSTOOD:
+            return QueryRefused(message, hint=hint)
+        return BackendUnavailable(message, hint=hint)
 
     def _unreadable(self, error: Exception, what: str) -> BackendUnavailable:
         text = self._caller.redacted(str(error))

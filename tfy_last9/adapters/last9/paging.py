@@ -1,17 +1,19 @@
 """Read everything of a stretch of time from an API that cuts answers without saying so.
 
-There is no cursor: a full answer is split in two, down to one second. The limit we ask for is not the
-only one, either: a server may cap answers below it in silence. So the first answer larger than any
+There is no cursor: a full answer is asked again in parts, down to one second. The limit we ask for is not
+the only one, either: a server may cap answers below it in silence. So the first answer larger than any
 proven one is checked against its two halves; if they show spans that it lacks, even when it is asked
 again, its size is the server's cap and counts as "full" from then on.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tfy_last9.adapters.last9.calls import QueryTooHeavy
+from tfy_last9.adapters.last9.crew import Crew
 from tfy_last9.model.run import Window
 from tfy_last9.model.trace import Span
 from tfy_last9.wire.spans import Reading
@@ -20,9 +22,14 @@ _SECOND_NS = 10**9
 _WIDEST_S = 3600
 """Last9's own client asks for at most an hour at a time (last9/last9-mcp-server)."""
 _PAD_S = 1
-"""Whether `start` and `end` are inclusive is not documented: ask for a second more on both sides."""
+"""Whether `start` and `end` are inclusive is not documented: neighbours overlap by a second, and the first
+begins a second early. The book knows a span that it has already."""
 _TRUSTED_ROWS = 100
 """Answers up to this size are taken to be below any server's cap."""
+_MOST_PARTS = 8
+"""Of one split: a burst must not turn an empty hour into hundreds of queries."""
+_FILL = 0.6
+"""Share of the limit that a part is meant to bring: traffic is never even."""
 
 Ask = Callable[[int, int, int], Reading]
 """`(start_s, end_s, limit)` to the rows of one answer."""
@@ -40,10 +47,11 @@ class Slice:
         """Length of the slice."""
         return self.end_s - self.start_s
 
-    def halves(self) -> tuple[Slice, Slice]:
-        """Split at a whole second."""
-        middle_s = self.start_s + self.seconds // 2
-        return Slice(self.start_s, middle_s), Slice(middle_s, self.end_s)
+    def split(self, parts: int) -> tuple[Slice, ...]:
+        """Split at whole seconds, as evenly as possible."""
+        parts = min(parts, self.seconds)
+        cuts = [self.start_s + self.seconds * n // parts for n in range(parts + 1)]
+        return tuple(Slice(cuts[n], cuts[n + 1]) for n in range(parts))
 
     def window(self) -> Window:
         """Return the same stretch in nanoseconds."""
@@ -60,6 +68,16 @@ def slices(window: Window, widest_s: int = _WIDEST_S) -> Iterator[Slice]:
         start_s = slice_end_s
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A slice whose answer is final. Spans may occur in neighbouring pieces as well."""
+
+    part: Slice
+    reading: Reading
+    is_cut: bool = False
+    """True where even one second filled the answer."""
+
+
 @dataclass(slots=True)
 class Harvest:
     """Everything that one look found. Spans may occur more than once."""
@@ -68,77 +86,122 @@ class Harvest:
     problems: set[str] = field(default_factory=set)
     truncated: list[Slice] = field(default_factory=list)
 
-    def take(self, reading: Reading) -> None:
+    def take(self, piece: Piece) -> None:
         """Keep the spans and problems of one answer."""
-        self.spans.extend(reading.spans)
-        self.problems.update(reading.problems)
+        self.spans.extend(piece.reading.spans)
+        self.problems.update(piece.reading.problems)
+        if piece.is_cut:
+            self.truncated.append(piece.part)
+
+
+class Cap:
+    """What is known about the size of answers: the limit asked for, and a lower one if it showed."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.cap: int | None = None
+        self.proven = min(_TRUSTED_ROWS, limit)
+
+    def is_full(self, rows: int) -> bool:
+        """Tell whether an answer of that size may be cut."""
+        if self.cap is not None and rows > self.cap:
+            self.cap = None
+        return rows >= (self.cap or self.limit)
 
 
 class Pager:
-    """Reads windows completely. Remembers what it learnt about the server's cap."""
+    """Reads windows completely, several slices at a time."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._cap: int | None = None
-        self._proven = min(_TRUSTED_ROWS, limit)
+    def __init__(self, cap: Cap, crew: Crew) -> None:
+        self._cap = cap
+        self._crew = crew
 
     def read(self, ask: Ask, window: Window) -> Harvest:
         """Return everything in the window, plus what the padding brought in."""
         harvest = Harvest()
-        for part in slices(window):
-            self._read(ask, part, harvest, None)
+        for piece in self.stream(ask, window):
+            harvest.take(piece)
         return harvest
 
-    def _read(self, ask: Ask, part: Slice, harvest: Harvest, known: Reading | None) -> None:
+    def stream(self, ask: Ask, window: Window) -> Iterator[Piece]:
+        """Yield everything in the window slice by slice; holds a few answers at a time."""
+        todo = deque(slices(_padded(window)))
+
+        def job(part: Slice) -> Callable[[], Reading | None]:
+            return lambda: self._tried(ask, part)
+
+        for part, reading in self._crew.ordered(todo, job):
+            if reading is None:
+                todo.extendleft(reversed(part.split(2)))
+            elif self._cap.is_full(reading.rows):
+                if part.seconds == 1:
+                    yield Piece(part, reading, is_cut=True)
+                else:
+                    todo.extendleft(reversed(part.split(_parts(part, reading))))
+            elif reading.rows > self._cap.proven and part.seconds > 1:
+                yield from self._prove(ask, part, reading)
+            else:
+                yield Piece(part, reading)
+
+    def _tried(self, ask: Ask, part: Slice) -> Reading | None:
+        """Return one answer, or None where a shorter slice should be asked for."""
         try:
-            reading = known or self._ask(ask, part)
+            return self._asked(ask, part)
         except QueryTooHeavy:
             if part.seconds == 1:
                 raise
-            self._split(ask, part, harvest)
-            return
-        harvest.take(reading)
-        if self._is_full(reading):
-            if part.seconds > 1:
-                self._split(ask, part, harvest)
-            else:
-                harvest.truncated.append(part)
-        elif reading.rows > self._proven and part.seconds > 1:
-            self._prove(ask, part, harvest, reading)
+            return None
 
-    def _split(self, ask: Ask, part: Slice, harvest: Harvest) -> None:
-        for half in part.halves():
-            self._read(ask, half, harvest, None)
+    def _asked(self, ask: Ask, part: Slice) -> Reading:
+        return ask(part.start_s, part.end_s + _PAD_S, self._cap.limit)
 
-    def _prove(self, ask: Ask, part: Slice, harvest: Harvest, whole: Reading) -> None:
+    def _prove(self, ask: Ask, part: Slice, whole: Reading) -> Iterator[Piece]:
         """Compare an unusually large answer with its halves.
 
         Were it cut at its size n, a half of n rows would be cut as well, and halves below n rows
         would together show more than n spans. So halves below n rows that add nothing prove it whole.
         """
-        halves = part.halves()
-        readings = tuple(self._ask(ask, half) for half in halves)
+        halves = part.split(2)
+        readings = tuple(self._asked(ask, half) for half in halves)
         seen = _ids(whole)
         adds = any(_ids(reading) - seen for reading in readings)
-        if adds and self._ask(ask, part).rows == whole.rows:
-            self._cap = whole.rows
+        if adds and self._asked(ask, part).rows == whole.rows:
+            self._cap.cap = whole.rows
         if all(reading.rows < whole.rows for reading in readings):
-            for reading in readings:
-                harvest.take(reading)
             if not adds:
-                self._proven = max(self._proven, whole.rows)
+                self._cap.proven = max(self._cap.proven, whole.rows)
+            yield Piece(part, whole)
+            yield from (
+                Piece(half, reading) for half, reading in zip(halves, readings, strict=True)
+            )
             return
         for half, reading in zip(halves, readings, strict=True):
-            self._read(ask, half, harvest, reading)
+            yield from self._follow(ask, half, reading)
 
-    def _ask(self, ask: Ask, part: Slice) -> Reading:
-        reading = ask(part.start_s - _PAD_S, part.end_s + _PAD_S, self._limit)
-        if self._cap is not None and reading.rows > self._cap:
-            self._cap = None
-        return reading
+    def _follow(self, ask: Ask, part: Slice, reading: Reading) -> Iterator[Piece]:
+        """Go on with a half whose answer is at hand."""
+        if self._cap.is_full(reading.rows) and part.seconds > 1:
+            for half in part.split(2):
+                yield from self._follow(ask, half, self._asked(ask, half))
+        elif reading.rows > self._cap.proven and part.seconds > 1:
+            yield from self._prove(ask, part, reading)
+        else:
+            yield Piece(part, reading, is_cut=self._cap.is_full(reading.rows))
 
-    def _is_full(self, reading: Reading) -> bool:
-        return reading.rows >= (self._cap or self._limit)
+
+def _padded(window: Window) -> Window:
+    """Begin a second early; the end is padded with every question."""
+    if window.start_ns >= window.end_ns:
+        return window
+    return Window(window.start_ns - _PAD_S * _SECOND_NS, window.end_ns)
+
+
+def _parts(part: Slice, full: Reading) -> int:
+    """Return into how many parts to split: by how much of the slice the rows of a full answer cover."""
+    starts = [span.start_ns for span in full.spans]
+    covered_s = (max(starts) - min(starts)) / _SECOND_NS if starts else part.seconds
+    wanted = part.seconds / max(covered_s, 1.0) / _FILL
+    return max(2, min(_MOST_PARTS, round(wanted)))
 
 
 def _ids(reading: Reading) -> set[tuple[str, str]]:

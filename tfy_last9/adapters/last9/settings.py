@@ -13,6 +13,11 @@ DEFAULT_SERVICE = "tfy-llm-gateway"
 DEFAULT_PAGE_LIMIT = 5000
 """Rows asked for per answer; what Last9's own client asks for (last9/last9-mcp-server)."""
 
+DEFAULT_PARALLEL = 4
+DEFAULT_MAX_MB = 8192
+DEFAULT_ROWS_MAX = 5_000_000
+STRATEGIES = ("auto", "rows", "counts")
+
 
 @dataclass(frozen=True, slots=True)
 class Last9Settings:
@@ -25,6 +30,18 @@ class Last9Settings:
     service: str = DEFAULT_SERVICE
     """`service.name` of the gateway's spans."""
     page_limit: int = DEFAULT_PAGE_LIMIT
+    parallel: int = DEFAULT_PARALLEL
+    """Queries under way at a time while everything is fetched."""
+    max_mb: int = DEFAULT_MAX_MB
+    """Most megabytes of answers (decoded) that one collection may read."""
+    select: bool = True
+    """Ask for the fields that are needed only, so that prompts are not sent."""
+    rows_max: int = DEFAULT_ROWS_MAX
+    """Most spans to fetch one by one; beyond it Last9 counts and a sample of traces is looked up."""
+    strategy: str = "auto"
+    """`rows`, `counts`, or `auto`: by size."""
+    change_events: bool = False
+    """Tell Last9 when a run starts and how it ended; needs a token with write scope."""
 
 
 def from_environment(variables: Mapping[str, str]) -> Last9Settings | None:
@@ -39,7 +56,13 @@ def from_environment(variables: Mapping[str, str]) -> Last9Settings | None:
         org=given.get("LAST9_ORG"),
         region=given.get("LAST9_REGION"),
         service=given.get("LAST9_SERVICE", DEFAULT_SERVICE),
-        page_limit=_checked_limit(given.get("LAST9_PAGE_LIMIT")),
+        page_limit=_number(given, "LAST9_PAGE_LIMIT", DEFAULT_PAGE_LIMIT),
+        parallel=_number(given, "LAST9_PARALLEL", DEFAULT_PARALLEL, most=16),
+        max_mb=_number(given, "LAST9_MAX_MB", DEFAULT_MAX_MB),
+        select=_switch(given, "LAST9_SELECT", default=True),
+        rows_max=_number(given, "LAST9_ROWS_MAX", DEFAULT_ROWS_MAX),
+        strategy=_choice(given, "LAST9_STRATEGY", STRATEGIES),
+        change_events=_switch(given, "LAST9_CHANGE_EVENTS", default=False),
     )
 
 
@@ -76,11 +99,28 @@ def _checked_url(url: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _checked_limit(text: str | None) -> int:
+def _number(given: Mapping[str, str], name: str, default: int, *, most: int | None = None) -> int:
+    text = given.get(name)
     if text is None:
-        return DEFAULT_PAGE_LIMIT
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(
-            f"LAST9_PAGE_LIMIT should be a number of rows, 1 or more: {text!r}"
-        )
+        return default
+    if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
+        bound = "1 or more" if most is None else f"1 to {most}"
+        raise ConfigurationError(f"{name} should be a whole number, {bound}: {text!r}")
     return int(text)
+
+
+def _switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = given.get(name)
+    if text is None:
+        return default
+    known = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
+    if text.lower() not in known:
+        raise ConfigurationError(f"{name} should be 1 or 0, on or off, true or false: {text!r}")
+    return known[text.lower()]
+
+
+def _choice(given: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = given.get(name, choices[0])
+    if text not in choices:
+        raise ConfigurationError(f"{name} should be one of {', '.join(choices)}: {text!r}")
+    return text

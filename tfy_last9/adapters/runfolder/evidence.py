@@ -180,6 +180,16 @@ class EvidenceStore:
             trace_ids=tuple(trace_id for (trace_id,) in ids),
         )
 
+    def trace_ids(self) -> tuple[str, ...]:
+        """Return the traces that the ledger names: by the response, else by what the client sent."""
+        with self._lock:
+            load_facts(self._database, self._folder.require_ledger())
+            rows = self._database.execute(
+                "SELECT DISTINCT coalesce(header_trace_id, client_trace_id) AS trace_id FROM facts "
+                "WHERE outcome <> 'missed' AND trace_id IS NOT NULL ORDER BY 1"
+            ).fetchall()
+        return tuple(trace_id for (trace_id,) in rows)
+
     def save(self) -> None:
         """Write `spans.parquet`, then the ledger with its join columns completed.
 

@@ -35,7 +35,7 @@ def test_passing_trouble_is_waited_out(trouble):
 def test_lasting_trouble_is_not_repeated(status):
     clock = FakeClock()
     double = Last9Double(script=[httpx.Response(status, json={"error": "bad pipeline"})])
-    _, source = connected(double, clock, region="r")
+    _, source = connected(double, clock, region="r", select=False)
     with pytest.raises(BackendUnavailable, match=f"{status}.*bad pipeline"):
         source.spans(WINDOW)
     assert clock.slept == []

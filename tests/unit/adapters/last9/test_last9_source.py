@@ -148,7 +148,7 @@ def test_spans_that_arrive_between_two_looks_are_no_cap():
 
     _, source = connected(arriving, region="r")
     assert len(source.spans(window(0, 20)).spans) == 201
-    assert source._pager._cap is None
+    assert source._cap.cap is None
 
 
 def test_a_query_that_is_too_heavy_is_asked_in_halves():
