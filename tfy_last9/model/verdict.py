@@ -82,6 +82,18 @@ class Exemplar:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """Bad events in whole slices of consecutive events: what shows that they come in bursts."""
+
+    size: int
+    """Events per slice."""
+    count: int
+    bad: int
+    bad_squares: int
+    """Sum over slices of the square of their bad events."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of one objective in one group: all that judging needs."""
 
@@ -94,6 +106,8 @@ class Tally:
     """Events that carry no claim (a request refused with an error has no latency); shown, not judged."""
     quantile: Quantile | None
     exemplars: tuple[Exemplar, ...]
+    slices: Slices | None = None
+    """None where bursts cannot matter: nothing bad, or a census."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,12 @@ class Finding:
     exemplars: tuple[Exemplar, ...]
     path: str
     line: int
+    design_effect: float = 1.0
+    """So many correlated events count as one (1: independent); see `stats.effect`."""
+    p_fail: float | None = None
+    """Chance of so many bad events if the budget were kept; None without data or for a census."""
+    p_fail_adjusted: float | None = None
+    """The same after Holm's adjustment over all critical findings: a FAIL needs it below 1 - confidence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfy_last9.adapters.runfolder.bursts import read_slices
 from tfy_last9.adapters.runfolder.groups import Values, expected_groups
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Objective, Operator, Threshold
@@ -57,6 +58,7 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
     }
     quantiles = _quantiles(database, objective, {key: row[0] for key, row in counts.items()})
     exemplars = _exemplars(database, objective)
+    slices = {} if objective.is_census else read_slices(database, counts)
     groups = expected_groups(database, objective, counts)
     return tuple(
         Tally(
@@ -65,6 +67,7 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
             *counts.get(values, (0, 0, 0)),
             quantile=quantiles.get(values),
             exemplars=tuple(exemplars.get(values, ())),
+            slices=slices.get(values),
         )
         for values, expected in groups.items()
     )
