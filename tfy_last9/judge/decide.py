@@ -2,52 +2,55 @@
 
 Three-way decision from two one-sided exact bounds on the bad share: PASS needs the upper bound inside
 the budget, FAIL the lower bound outside; in between nothing is proven (Clopper-Pearson; MLPerf's early
-stopping uses the same rule). A census counts everything there is and compares without bounds.
+stopping uses the same rule). Events that come in bursts count as fewer, and a FAIL must also hold among
+all critical objectives (Holm). A census counts everything there is and compares without bounds.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from tfy_last9.judge import phrases
-from tfy_last9.model.objective import Book, Completeness, Objective
+from tfy_last9.judge.strength import Strength, alpha_of, measure, requests_missing
+from tfy_last9.model.objective import Completeness, Objective, reads_last9
 from tfy_last9.model.verdict import Finding, State, Tally, group_text
-from tfy_last9.stats.binomial import lower_bound, required_n, upper_bound
 
 WARN_SHARE = 0.8
 """A PASS whose observed share uses more of the budget than this is a WARN."""
+WARN_DEFF = 2.0
+"""A PASS whose events count as fewer than half is a WARN: their bursts deserve a look."""
 
 
-def decide(objective: Objective, tally: Tally) -> Finding:
-    """Return the finding of one group."""
+def decide(objective: Objective, tally: Tally, adjusted_p: float | None = None) -> Finding:
+    """Return the finding of one group; `adjusted_p` is its p-value among all critical objectives."""
     fault = _fault(tally)
     if fault is not None:
-        return _finding(objective, tally, State.ERROR, fault)
+        return finding_of(objective, tally, State.ERROR, fault)
     if tally.total == 0 or (objective.is_census and tally.bad == tally.total):
-        return _finding(objective, tally, State.NO_DATA, _silence(objective, tally))
-    return _census(objective, tally) if objective.is_census else _bounded(objective, tally)
+        return finding_of(objective, tally, State.NO_DATA, _silence(objective, tally))
+    if objective.is_census:
+        return _census(objective, tally)
+    return _bounded(objective, tally, adjusted_p)
 
 
 def not_configured(objective: Objective) -> Finding:
     """Return the finding of an objective that needs Last9 in a run that does without."""
     nothing = Tally((), expected=True, total=0, bad=0, excluded=0, quantile=None, exemplars=())
     message = "needs traces in Last9; this run was judged from the client's ledger only"
-    return _finding(objective, nothing, State.NOT_CONFIGURED, message)
+    return finding_of(objective, nothing, State.NOT_CONFIGURED, message)
 
 
 def not_counted(objective: Objective) -> Finding:
     """Return the finding of an objective for which not even a group was found."""
     nothing = Tally((), expected=True, total=0, bad=0, excluded=0, quantile=None, exemplars=())
     message = f"nothing to judge: no {phrases.noun(objective)} in any group"
-    return _finding(objective, nothing, State.NO_DATA, message)
+    return finding_of(objective, nothing, State.NO_DATA, message)
 
 
 def needs_last9(objective: Objective) -> bool:
     """Tell whether an objective cannot be judged from the ledger alone."""
-    return (
-        isinstance(objective.indicator, Completeness)
-        or objective.indicator.population.book is Book.LAST9
-    )
+    return reads_last9(objective.indicator)
 
 
 def _census(objective: Objective, tally: Tally) -> Finding:
@@ -55,32 +58,54 @@ def _census(objective: Objective, tally: Tally) -> Finding:
     share = tally.bad / tally.total
     message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)})"
     state = State.PASS if share <= allowed else State.FAIL
-    return _finding(objective, tally, state, message)
+    return finding_of(objective, tally, state, message)
 
 
-def _bounded(objective: Objective, tally: Tally) -> Finding:
-    allowed, alpha = phrases.budget(objective), round(1.0 - objective.confidence, 12)
-    low = lower_bound(tally.bad, tally.total, alpha)
-    high = upper_bound(tally.bad, tally.total, alpha)
+def _bounded(objective: Objective, tally: Tally, adjusted_p: float | None) -> Finding:
+    allowed, alpha = phrases.budget(objective), alpha_of(objective)
+    found = measure(tally, allowed, alpha)
+    p_fail = found.p_fail if adjusted_p is None else adjusted_p
     state, notes, needed = State.PASS, [], None
-    if low > allowed:
+    if found.low > allowed and p_fail <= alpha:
         state = State.FAIL
-    elif high > allowed:
+    elif found.high > allowed:
         state = State.INCONCLUSIVE
-        needed = required_n(allowed, tally.bad, alpha) - tally.total
+        needed = requests_missing(found, tally.total, allowed, alpha)
         notes.append(f"needs {needed:,} more good {phrases.noun(objective)} to pass")
+        if found.low > allowed:
+            notes.append(_spared(found.p_fail, p_fail, alpha))
     else:
-        notes += _doubts(allowed, tally)
+        notes += _doubts(allowed, tally, found)
         state = State.WARN if notes else State.PASS
-    proven = _proven(state, low, high, objective.confidence)
+    proven = _proven(state, found.low, found.high, objective.confidence)
     message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)}, {proven})"
     if tally.quantile is not None:
         message += f"; {phrases.quantile(tally.quantile)}"
-    message = "; ".join([message, *notes])
-    return _finding(objective, tally, state, message, bounds=(low, high), needed=needed)
+    if found.deff > 1.0:
+        message += f"; {_bursts(found)}"
+    made = finding_of(
+        objective,
+        tally,
+        state,
+        "; ".join([message, *notes]),
+        bounds=(found.low, found.high),
+        needed=needed,
+    )
+    return replace(made, design_effect=found.deff, p_fail=found.p_fail, p_fail_adjusted=adjusted_p)
 
 
-def _doubts(allowed: float, tally: Tally) -> list[str]:
+def _bursts(found: Strength) -> str:
+    deff = phrases.significant(found.deff)
+    return f"bad ones come in bursts (design effect {deff}), counted as {found.total:,.0f} events"
+
+
+def _spared(p: float, adjusted_p: float, alpha: float) -> str:
+    """Say why a bound beyond the budget is no FAIL: among many objectives one is bound to look bad."""
+    shown = f"p = {phrases.significant(p)}, {phrases.significant(adjusted_p)} among all objectives"
+    return f"not enough for a FAIL ({shown}; at most {phrases.significant(alpha)} needed)"
+
+
+def _doubts(allowed: float, tally: Tally, found: Strength) -> list[str]:
     """Return why a proven PASS deserves a second look."""
     doubts = []
     used = tally.bad / tally.total / allowed
@@ -88,6 +113,8 @@ def _doubts(allowed: float, tally: Tally) -> list[str]:
         doubts.append(f"uses {phrases.percent(used)} of the budget")
     if tally.excluded > tally.total:
         doubts.append("more events were excluded than counted")
+    if found.deff > WARN_DEFF:
+        doubts.append("bursts make the proof weaker than the count suggests")
     return doubts
 
 
@@ -129,7 +156,7 @@ def _fault(tally: Tally) -> str | None:
     return None
 
 
-def _finding(
+def finding_of(
     objective: Objective,
     tally: Tally,
     state: State,
@@ -138,6 +165,7 @@ def _finding(
     bounds: tuple[float | None, float | None] = (None, None),
     needed: int | None = None,
 ) -> Finding:
+    """Return the finding with its message, its group and the objective it is about."""
     if not tally.expected:
         message += "; the scenario does not list this group, so it does not decide the run"
     return Finding(

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from tfy_last9.errors import ExitCode
 from tfy_last9.judge.advice import advice
-from tfy_last9.judge.decide import decide, needs_last9, not_configured, not_counted
+from tfy_last9.judge.budgets import decide_any
+from tfy_last9.judge.decide import needs_last9, not_configured, not_counted
+from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.soundness import Obstacle, obstacles
 from tfy_last9.judge.validity import examine
 from tfy_last9.model.objective import Objective
@@ -50,10 +52,16 @@ def judge(
     validity = examine(manifest, objectives, accounting, validity)
     if evidence is not None:
         validity = replace(validity, warnings=(*validity.warnings, *evidence.warnings))
+    adjusted = adjusted_p_values(
+        claim
+        for objective in objectives
+        if _is_asked(objective, manifest, evidence)
+        for claim in claims_of(objective, tallies.get(objective.name, ()))
+    )
     findings = tuple(
         finding
         for objective in objectives
-        for finding in _findings(objective, tallies, manifest, evidence)
+        for finding in _findings(objective, tallies, manifest, evidence, adjusted)
     )
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(
@@ -90,14 +98,23 @@ def _findings(
     tallies: Mapping[str, tuple[Tally, ...]],
     manifest: Manifest,
     evidence: EvidenceRecord | None,
+    adjusted: Mapping[Claim, float],
 ) -> list[Finding]:
-    if needs_last9(objective):
-        if manifest.client_only:
-            return [not_configured(objective)]
-        if evidence is None or evidence.strategy == "none":  # nobody looked: counts would mislead
-            return [not_counted(objective)]
+    if not _is_asked(objective, manifest, evidence):
+        return [not_configured(objective) if manifest.client_only else not_counted(objective)]
     groups = tallies.get(objective.name, ())
-    return [decide(objective, tally) for tally in groups] or [not_counted(objective)]
+    found = [
+        decide_any(objective, tally, adjusted.get((objective.name, tally.group)))
+        for tally in groups
+    ]
+    return found or [not_counted(objective)]
+
+
+def _is_asked(objective: Objective, manifest: Manifest, evidence: EvidenceRecord | None) -> bool:
+    """Tell whether its book was opened at all; where nobody looked, counts would mislead."""
+    if not needs_last9(objective):
+        return True
+    return not manifest.client_only and evidence is not None and evidence.strategy != "none"
 
 
 def _obstructed(verdict: Verdict, found: Sequence[Obstacle]) -> Verdict:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from tfy_last9.model.fields import VALUE_FIELDS
+from dataclasses import replace
+
+from tfy_last9.model.fields import RUN_FIELDS, VALUE_FIELDS, ValueField
 from tfy_last9.model.objective import (
     Book,
     Completeness,
+    Composite,
     Condition,
+    Indicator,
     Objective,
     Operator,
     Population,
+    Quality,
+    Ratio,
+    Scalar,
+    Slicing,
     Threshold,
+    parts,
 )
 from tfy_last9.model.trace import Role
 from tfy_last9.model.verdict import Quantile
@@ -46,8 +55,9 @@ def significant(value: float) -> str:
 
 def limit(objective: Objective) -> str:
     """Return what is allowed, as short as a table cell: `<= 1500 ms` or `<= 1 %`."""
-    if isinstance(objective.indicator, Threshold):
-        return f"{SIGNS[objective.indicator.op]} {_limit_value(objective.indicator)}"
+    indicator = objective.indicator
+    if isinstance(indicator, Threshold | Scalar):
+        return f"{SIGNS[indicator.op]} {_limit_value(indicator)}"
     return f"<= {percent(budget(objective))}"
 
 
@@ -58,10 +68,21 @@ def budget(objective: Objective) -> float:
 
 def claim(objective: Objective) -> str:
     """Return the promise in words."""
+    if objective.slicing is not None:
+        return _sliced_claim(objective, objective.slicing)
     indicator = objective.indicator
+    if isinstance(indicator, Composite):
+        names = " and ".join(member.name for member in indicator.members)
+        return f"{names} together burn at most their shared budget"
+    if isinstance(indicator, Scalar):
+        return f"{_field(indicator).title} {limit(objective)}"
     if isinstance(indicator, Completeness):
         roles = " and ".join(indicator.require)
         return f"{percent(objective.target)} of expected traces show a {roles} span"
+    return _event_claim(objective, indicator)
+
+
+def _event_claim(objective: Objective, indicator: Threshold | Ratio) -> str:
     share = percent(budget(objective))
     what = noun(objective)
     if not isinstance(indicator, Threshold):
@@ -75,19 +96,24 @@ def claim(objective: Objective) -> str:
 
 def noun(objective: Objective) -> str:
     """Return what is counted, in the plural."""
-    indicator = objective.indicator
-    if isinstance(indicator, Completeness):
-        return "expected traces"
-    return _population_noun(indicator.population)
+    if objective.slicing is not None:
+        return f"slices of {_duration(objective.slicing.window_s)}"
+    return _event_noun(objective.indicator)
 
 
 def bad_words(objective: Objective) -> str:
     """Return what makes an event bad, to follow the noun: `slower than 1500 ms`."""
+    if objective.slicing is not None:
+        return "below their target"
     indicator = objective.indicator
     if isinstance(indicator, Completeness):
         return "incomplete or missing"
-    if isinstance(indicator, Threshold):
+    if isinstance(indicator, Composite):
+        return "bad"
+    if isinstance(indicator, Threshold | Scalar):
         return f"{_beyond(indicator)} {_limit_value(indicator)}"
+    if indicator.good is not None:
+        return _shortcoming(indicator.good)
     return _conditions(indicator.bad)
 
 
@@ -104,9 +130,13 @@ def quantile(found: Quantile) -> str:
 
 def book(objective: Objective) -> str:
     """Return which book a finding comes from; completeness is the difference between the two."""
-    if isinstance(objective.indicator, Completeness):
-        return "both"
-    return objective.indicator.population.book.value
+    books = {
+        "both"
+        if isinstance(part, Completeness)
+        else (part.book if isinstance(part, Scalar) else part.population.book).value
+        for part in parts(objective.indicator)
+    }
+    return books.pop() if len(books) == 1 else "both"
 
 
 def _percentile(share: float) -> str:
@@ -114,21 +144,72 @@ def _percentile(share: float) -> str:
     return f"p{100.0 * share:.6g}"
 
 
-def _limit_value(indicator: Threshold) -> str:
-    field = VALUE_FIELDS[indicator.population.book, indicator.field]
-    return f"{indicator.limit:.15g} {field.unit}"
+def _field(indicator: Threshold | Scalar) -> ValueField:
+    if isinstance(indicator, Scalar):
+        return RUN_FIELDS[indicator.book, indicator.name]
+    return VALUE_FIELDS[indicator.population.book, indicator.field]
 
 
-def _beyond(indicator: Threshold) -> str:
+def unit(indicator: Threshold | Scalar) -> str:
+    """Return the unit of what is limited."""
+    return _field(indicator).unit
+
+
+def _limit_value(indicator: Threshold | Scalar) -> str:
+    return f"{indicator.limit:.15g} {unit(indicator)}"
+
+
+def _beyond(indicator: Threshold | Scalar) -> str:
     """Return the comparison that a bad value meets."""
-    late = VALUE_FIELDS[indicator.population.book, indicator.field].unit == "ms"
     words = {
-        Operator.LTE: "slower than" if late else "above",
+        Operator.LTE: "slower than" if unit(indicator) == "ms" else "above",
         Operator.LT: "at or above",
         Operator.GTE: "below",
         Operator.GT: "at or below",
     }
     return words[indicator.op]
+
+
+def _sliced_claim(objective: Objective, slicing: Slicing) -> str:
+    what, share = noun(objective), percent(objective.target)
+    if isinstance(objective.indicator, Composite):
+        events = " and ".join(member.name for member in objective.indicator.members)
+    else:
+        alone = replace(objective, slicing=None)
+        events = f"{noun(alone)} {bad_words(alone)}"
+    if slicing.target is None:
+        return f"mean over {what}: at most {percent(budget(objective))} of {events}"
+    inner = percent(round(1.0 - slicing.target, 12))
+    return f"{share} of {what} with at most {inner} of {events}"
+
+
+def _duration(seconds: int) -> str:
+    for size, word in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds % size == 0:
+            return f"{seconds // size} {word}"
+    return f"{seconds} s"
+
+
+def _shortcoming(quality: Quality) -> str:
+    if quality.has and not quality.where and not quality.limits:
+        return f"without {' or '.join(quality.has)}"
+    return "not good in every respect"
+
+
+def _event_noun(indicator: Indicator) -> str:
+    if isinstance(indicator, Completeness):
+        return "expected traces"
+    if isinstance(indicator, Composite):
+        return "events"
+    if isinstance(indicator, Scalar):
+        if indicator.book is Book.LEDGER:
+            return "requests"
+        return (
+            "provider calls"
+            if (indicator.book, indicator.name) in VALUE_FIELDS
+            else "expected traces"
+        )
+    return _population_noun(indicator.population)
 
 
 def _population_noun(population: Population) -> str:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tfy_last9.judge import phrases
-from tfy_last9.model.objective import Completeness, Condition, Objective
+from tfy_last9.model.objective import (
+    Budgeting,
+    Completeness,
+    Composite,
+    Condition,
+    Objective,
+    Scalar,
+    Simple,
+    parts,
+)
 from tfy_last9.model.verdict import Group, group_text
 from tfy_last9.stats.binomial import required_n
+from tfy_last9.stats.bounded import divergence
 
 PROVIDER = "provider"
 
@@ -73,13 +84,14 @@ def _groups(objective: Objective, providers: Sequence[str]) -> list[tuple[Group,
 
 
 def _is_counted(objective: Objective, provider: str) -> bool:
-    indicator = objective.indicator
-    conditions: tuple[Condition, ...] = (
-        indicator.where if isinstance(indicator, Completeness) else indicator.population.where
+    return any(
+        all(provider in condition.values for condition in where if condition.field == PROVIDER)
+        for where in map(_conditions, parts(objective.indicator))
     )
-    return all(
-        provider in condition.values for condition in conditions if condition.field == PROVIDER
-    )
+
+
+def _conditions(part: Simple | Scalar) -> tuple[Condition, ...]:
+    return part.where if isinstance(part, Completeness | Scalar) else part.population.where
 
 
 def _entry(
@@ -89,8 +101,8 @@ def _entry(
     planned: Mapping[str, int],
     rates: Mapping[str, float],
 ) -> Decidability:
-    needed, with_one_bad = _needed(objective)
     rate = sum(rates.get(name, 0.0) for name in providers)
+    needed, with_one_bad = _needed(objective, rate)
     return Decidability(
         objective=objective.name,
         group=group,
@@ -102,7 +114,32 @@ def _entry(
     )
 
 
-def _needed(objective: Objective) -> tuple[int, int]:
+def _needed(objective: Objective, rate_per_s: float) -> tuple[int, int]:
+    if isinstance(objective.indicator, Scalar):
+        return 1, 1
+    if objective.slicing is not None:
+        slices = _needed_slices(objective)
+        each = max(1.0, rate_per_s * objective.slicing.window_s)
+        return math.ceil(slices[0] * each), math.ceil(slices[1] * each)
+    if isinstance(objective.indicator, Composite):  # error and budget are shared by the members
+        members = objective.indicator.members
+        alpha = round((1.0 - objective.confidence) / len(members), 12)
+        shares = [member.budget / member.weight / len(members) for member in members]
+        return required_n(min(shares), 0, alpha), required_n(min(shares), 1, alpha)
+    return _needed_events(objective)
+
+
+def _needed_slices(objective: Objective) -> tuple[int, int]:
+    """Return the slices that can PASS; a slice needs one request to count."""
+    assert objective.slicing is not None
+    if objective.slicing.method is Budgeting.TIMESLICES:
+        return _needed_events(objective)
+    alpha = round(1.0 - objective.confidence, 12)
+    enough = math.ceil(math.log(1.0 / alpha) / divergence(0.0, phrases.budget(objective)))
+    return enough, enough
+
+
+def _needed_events(objective: Objective) -> tuple[int, int]:
     budget = phrases.budget(objective)
     if objective.is_census:
         return 1, max(1, -int(-1 // budget))

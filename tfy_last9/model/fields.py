@@ -22,36 +22,92 @@ class ValueField:
     """As printed in reports, lower case."""
 
 
+_LEDGER = (
+    ("ttft_ms", "ms", "time to first token"),
+    ("first_answer_ms", "ms", "time to first answer"),
+    ("total_ms", "ms", "total time"),
+    ("start_lag_ms", "ms", "start lag"),
+    ("connect_ms", "ms", "time to connect"),
+    ("max_gap_ms", "ms", "longest gap between tokens"),
+    ("inter_token_ms", "ms", "mean time between tokens"),
+    ("tokens_per_s", "tokens/s", "output tokens per second"),
+    ("output_tokens", "tokens", "output tokens"),
+    ("input_tokens", "tokens", "input tokens"),
+    ("total_tokens", "tokens", "tokens"),
+    ("reasoning_tokens", "tokens", "reasoning tokens"),
+    ("cached_tokens", "tokens", "cached input tokens"),
+    ("cost_usd", "USD", "cost"),
+)
+_LAST9 = (
+    ("duration_ms", "ms", "span duration"),
+    ("ttft_ms", "ms", "gateway's time to first token"),
+    ("inter_token_ms", "ms", "gateway's inter-token latency"),
+    ("tokens_per_s", "tokens/s", "output tokens per second of the span"),
+    ("input_tokens", "tokens", "input tokens"),
+    ("output_tokens", "tokens", "output tokens"),
+    ("total_tokens", "tokens", "tokens"),
+    ("cost_usd", "USD", "cost"),
+    ("spans_per_trace", "spans", "spans per trace"),
+    ("model_calls", "calls", "provider calls per trace"),
+    ("gateway_overhead_ms", "ms", "gateway minus provider time"),
+    ("client_overhead_ms", "ms", "client minus gateway time"),
+    ("ttft_gap_ms", "ms", "client minus gateway time to first token"),
+    ("token_gap", "tokens", "difference of output tokens, client and gateway"),
+    ("ingestion_lag_ms", "ms", "time from answer to first sight in Last9"),
+)
+_RUN = (
+    (Book.LEDGER, "failed_requests", "requests", "failed requests"),
+    (Book.LEDGER, "input_tokens", "tokens", "input tokens of the run"),
+    (Book.LEDGER, "output_tokens", "tokens", "output tokens of the run"),
+    (Book.LEDGER, "total_tokens", "tokens", "tokens of the run"),
+    (Book.LEDGER, "cost_usd", "USD", "cost of the run"),
+    (Book.LAST9, "missing_traces", "traces", "missing traces"),
+    (Book.LAST9, "incomplete_traces", "traces", "missing or incomplete traces"),
+    (Book.LAST9, "late_traces", "traces", "late traces"),
+    (Book.LAST9, "join_conflicts", "traces", "traces with another request id"),
+    (Book.LAST9, "input_tokens", "tokens", "input tokens of the run"),
+    (Book.LAST9, "output_tokens", "tokens", "output tokens of the run"),
+    (Book.LAST9, "total_tokens", "tokens", "tokens of the run"),
+    (Book.LAST9, "cost_usd", "USD", "cost of the run"),
+)
+
 VALUE_FIELDS: dict[tuple[Book, str], ValueField] = {
-    (field.book, field.name): field
-    for field in (
-        ValueField("ttft_ms", Book.LEDGER, "ms", "time to first token"),
-        ValueField("first_answer_ms", Book.LEDGER, "ms", "time to first answer"),
-        ValueField("total_ms", Book.LEDGER, "ms", "total time"),
-        ValueField("start_lag_ms", Book.LEDGER, "ms", "start lag"),
-        ValueField("max_gap_ms", Book.LEDGER, "ms", "longest gap between tokens"),
-        ValueField("tokens_per_s", Book.LEDGER, "tokens/s", "output tokens per second"),
-        ValueField("output_tokens", Book.LEDGER, "tokens", "output tokens"),
-        ValueField("input_tokens", Book.LEDGER, "tokens", "input tokens"),
-        ValueField("cost_usd", Book.LEDGER, "USD", "cost"),
-        ValueField("duration_ms", Book.LAST9, "ms", "span duration"),
-        ValueField("ttft_ms", Book.LAST9, "ms", "gateway's time to first token"),
-        ValueField("inter_token_ms", Book.LAST9, "ms", "gateway's inter-token latency"),
-        ValueField("input_tokens", Book.LAST9, "tokens", "input tokens"),
-        ValueField("output_tokens", Book.LAST9, "tokens", "output tokens"),
-        ValueField("cost_usd", Book.LAST9, "USD", "cost"),
-    )
+    (book, name): ValueField(name, book, unit, title)
+    for book, fields in ((Book.LEDGER, _LEDGER), (Book.LAST9, _LAST9))
+    for name, unit, title in fields
 }
+"""One value per request (ledger) or span (Last9)."""
+
+ROOT_FIELDS = frozenset(
+    {
+        *("spans_per_trace", "model_calls", "gateway_overhead_ms", "client_overhead_ms"),
+        "ingestion_lag_ms",
+    }
+)
+"""Fields of a whole trace: they are asked of its root span."""
+
+RUN_FIELDS: dict[tuple[Book, str], ValueField] = {
+    (book, name): ValueField(name, book, unit, title) for book, name, unit, title in _RUN
+}
+"""One value per run and group, warm-up included: what `scalar:` may name."""
 
 LEDGER_LABELS = frozenset(
-    {"provider", "model", "target", "arm", "phase", "outcome", "api", "error_type", "finish_reason"}
+    {
+        *("provider", "model", "target", "route", "arm", "phase", "outcome", "api", "error_type"),
+        *("finish_reason", "size_band", "cache_status", "resolved_model", "worker", "check_failed"),
+    }
 )
-"""Columns of the ledger that conditions and `groupBy` may name."""
+"""Labels of a ledger row that conditions and `groupBy` may name. `size_band` is the estimated length of
+the prompt in tokens (characters by four), `route` the model that was asked for."""
 
 SPAN_LABELS = frozenset(
-    {"provider", "account", "model", "route", "region", "env", "status", "name", "service"}
+    {
+        *("provider", "account", "model", "route", "region", "env", "status", "name", "service"),
+        *("fallback", "status_agrees"),
+    }
 )
-"""Columns of the evidence that conditions and `groupBy` may name. Any other name is looked up among the
-resource attributes (`team`, `tenant_id`) and then the span attributes."""
+"""Labels of a span that conditions and `groupBy` may name; `fallback` and `status_agrees` are yes or no.
+Labels of its ledger row may be named too; any other name is looked up among the resource attributes
+(`team`, `tenant_id`) and then the span attributes."""
 
 COMPLETENESS_LABELS = LEDGER_LABELS

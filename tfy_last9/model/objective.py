@@ -61,11 +61,31 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """The value of `field` satisfies `op value`; an absent value does not."""
+
+    field: str
+    op: Operator
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What makes an event good: all conditions, all limits, and every named value present."""
+
+    where: tuple[Condition, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    has: tuple[str, ...] = ()
+    """Fields, labels or attributes that the event must carry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ratio:
-    """Bad: an event of the population that meets all of `bad`."""
+    """Bad: an event of the population that meets all of `bad`, or that is not `good` where that is given."""
 
     population: Population
     bad: tuple[Condition, ...]
+    good: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +97,82 @@ class Completeness:
     """Conditions on the ledger row."""
 
 
-Indicator = Threshold | Ratio | Completeness
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One number of the whole run (per group): `missing_traces`, `cost_usd`. A census."""
+
+    book: Book
+    name: str
+    """A name of `fields.RUN_FIELDS`."""
+    op: Operator
+    limit: float
+    where: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One objective of a composite SLO."""
+
+    name: str
+    indicator: Threshold | Ratio | Completeness
+    target: float
+    weight: float
+    """Multiplies what the member burns of its own budget."""
+    slice_target: float | None = None
+
+    @property
+    def budget(self) -> float:
+        """Share of events that may be bad."""
+        return round(1.0 - self.target, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """Several indicators that share one budget (OpenSLO: each objective carries its own indicator)."""
+
+    members: tuple[Member, ...]
+
+
+Simple = Threshold | Ratio | Completeness
+"""Indicators that sort single events into good and bad."""
+Indicator = Simple | Scalar | Composite
+
+
+def parts(indicator: Indicator) -> tuple[Simple | Scalar, ...]:
+    """Return the members' indicators of a composite, and any other indicator alone."""
+    if isinstance(indicator, Composite):
+        return tuple(member.indicator for member in indicator.members)
+    return (indicator,)
+
+
+def reads_last9(indicator: Indicator) -> bool:
+    """Tell whether an indicator needs evidence, and not the ledger alone."""
+    return any(
+        isinstance(part, Completeness)
+        or (part.book if isinstance(part, Scalar) else part.population.book) is Book.LAST9
+        for part in parts(indicator)
+    )
+
+
+class Budgeting(StrEnum):
+    """OpenSLO's `budgetingMethod`."""
+
+    OCCURRENCES = "Occurrences"
+    """Good events of all events."""
+    TIMESLICES = "Timeslices"
+    """Good slices of all slices that saw an event; a slice is good when its own share meets a target."""
+    RATIO_TIMESLICES = "RatioTimeslices"
+    """Mean over slices of the share of good events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """How time is cut. Slices count from the instant the first judged request was due."""
+
+    method: Budgeting
+    window_s: int
+    target: float | None
+    """`timeSliceTarget`; None for RatioTimeslices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +192,8 @@ class Objective:
     path: str
     """SLO file, relative to the SLO folder."""
     line: int
+    slicing: Slicing | None = None
+    """None: Occurrences."""
 
     @property
     def budget(self) -> float:
@@ -106,4 +203,4 @@ class Objective:
     @property
     def is_census(self) -> bool:
         """A census counts every event there is, so that no interval is needed."""
-        return isinstance(self.indicator, Completeness)
+        return isinstance(self.indicator, Completeness | Scalar)

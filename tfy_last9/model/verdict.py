@@ -82,6 +82,17 @@ class Exemplar:
 
 
 @dataclass(frozen=True, slots=True)
+class Burn:
+    """What one member of a composite objective counted."""
+
+    name: str
+    weight: float
+    budget: float
+    total: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slices:
     """Bad events in whole slices of consecutive events: what shows that they come in bursts."""
 
@@ -108,6 +119,14 @@ class Tally:
     exemplars: tuple[Exemplar, ...]
     slices: Slices | None = None
     """None where bursts cannot matter: nothing bad, or a census."""
+    scalar: float | None = None
+    """The number of a `Scalar` objective; None where nothing was there to add up."""
+    unknown: int = 0
+    """Events of a scalar that owe a value and have none: the sum is only a lower bound."""
+    mean_bad: float | None = None
+    """RatioTimeslices: mean over slices of the share of bad events."""
+    burns: tuple[Burn, ...] = ()
+    """Composite by Occurrences: what each member counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,8 @@ class Finding:
     """Chance of so many bad events if the budget were kept; None without data or for a census."""
     p_fail_adjusted: float | None = None
     """The same after Holm's adjustment over all critical findings: a FAIL needs it below 1 - confidence."""
+    measured: str | None = None
+    """What was measured where counts do not say it: a number of the run, a burn, a mean over slices."""
 
 
 @dataclass(frozen=True, slots=True)

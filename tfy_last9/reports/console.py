@@ -84,6 +84,8 @@ def _row(finding: Finding) -> list[str]:
 def _observed(finding: Finding) -> str:
     if finding.quantile is not None:
         return quantile(finding.quantile)
+    if finding.measured is not None:
+        return finding.measured
     if finding.total == 0:
         return "nothing"
     return f"{finding.bad:,} bad of {finding.total:,}"

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     import duckdb
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
-    from tfy_last9.model.scenario import Scenario
+    from tfy_last9.model.scenario import Prompt, Scenario
+
+CHARACTERS_PER_TOKEN = 4
+"""A rule of thumb for English text: bands need no tokeniser."""
+BANDS = (("0-99", 100), ("100-999", 1000), ("1000-9999", 10_000), ("10000+", float("inf")))
 
 LEDGER = """
 CREATE VIEW ledger AS
@@ -25,7 +29,8 @@ SELECT *,
        list_contains({judged}, phase) AS is_judged,
        outcome <> {missed} AND started_ns IS NOT NULL AS is_counted,
        {expected} AS is_expected,
-       epoch_ns + finished_ns AS finished_utc_ns
+       epoch_ns + finished_ns AS finished_utc_ns,
+       {size_band} AS size_band
 FROM read_parquet({path})
 """
 
@@ -55,6 +60,27 @@ FROM found
 """A join counts only where the trace is in the evidence at hand. Late needs a poll that looked and did
 not see; a lag is known where such a poll exists, or where it is too short for polling to matter."""
 
+TRACE_FACTS = """
+CREATE TEMP TABLE trace_facts AS
+SELECT s.trace_id, count(*) AS spans,
+       count(*) FILTER (s.role = 'model') AS model_calls,
+       coalesce(sum(s.duration_ns) FILTER (s.role = 'model'), 0)::BIGINT AS model_ns,
+       count(DISTINCT s.model) FILTER (s.role = 'model') AS models,
+       any_value(j.lag_ns) AS lag_ns
+FROM spans s
+JOIN (SELECT trace_id, min(lag_ns) AS lag_ns FROM joins WHERE is_joined GROUP BY trace_id) j
+  ON j.trace_id = s.trace_id
+GROUP BY s.trace_id
+"""
+"""What only the trace as a whole can tell."""
+
+ORIGIN = """
+CREATE TEMP TABLE origin AS
+SELECT coalesce(min(epoch_ns + due_ns) FILTER (is_judged), min(epoch_ns + due_ns), 0) AS at_ns
+FROM ledger
+"""
+"""Time slices and minutes count from here: the instant the first judged request was due."""
+
 JUDGED_TRACES = """
 CREATE TEMP TABLE judged_traces AS
 SELECT trace_id, min(seq) AS seq FROM joins WHERE is_joined AND is_judged GROUP BY trace_id
@@ -71,6 +97,7 @@ def open_books(
             judged=text_list(scenario.judged_phases),
             missed=literal(Outcome.MISSED),
             expected=EXPECTED,
+            size_band=size_band(scenario),
             path=literal(folder.require_ledger()),
         )
     )
@@ -82,8 +109,21 @@ def open_books(
         )
     )
     database.execute(JUDGED_TRACES)
+    database.execute(TRACE_FACTS)
+    database.execute(ORIGIN)
     _load_reach(database, scenario)
     return database
+
+
+def size_band(scenario: Scenario) -> str:
+    """Return SQL for the band of a row's prompt; prompts are chosen round robin by `seq`."""
+    bands = tuple(_band(prompt) for prompt in scenario.prompts)
+    return f"list_extract({text_list(bands)}, (seq % {len(bands)})::BIGINT + 1)"
+
+
+def _band(prompt: Prompt) -> str:
+    tokens = sum(len(message.content) for message in prompt.messages) / CHARACTERS_PER_TOKEN
+    return next(name for name, below in BANDS if tokens < below)
 
 
 def _spans(folder: RunFolder) -> str:

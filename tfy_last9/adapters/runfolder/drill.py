@@ -124,7 +124,8 @@ def _either_book(condition: Condition, parameters: Parameters) -> str:
     if condition.field in SPAN_LABELS or condition.field not in LEDGER_LABELS:
         span = matches((condition,), span_label, parameters)
         tests.append(
-            f"EXISTS (FROM spans s WHERE j.is_joined AND s.trace_id = l.trace_id AND {span})"
+            "EXISTS (FROM spans s JOIN trace_facts t ON t.trace_id = s.trace_id "
+            f"WHERE j.is_joined AND s.trace_id = l.trace_id AND {span})"
         )
     return "(" + " OR ".join(tests) + ")"
 

@@ -1,7 +1,7 @@
 """The events of one objective, in SQL: one narrow row per counted request, span or expected trace.
 
 Columns: `grp` (group values), `verdict` (good, bad or excluded), `value` (null for an event without
-one), `request_id`, `trace_id`, `detail`, and `seq`, `place` to order ties.
+one), `request_id`, `trace_id`, `detail`, `at_ns` (UTC), and `seq`, `place` to order ties.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from tfy_last9.adapters.runfolder.labels import (
     span_label,
 )
 from tfy_last9.adapters.runfolder.values import Value, value_of
+from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import (
     Book,
     Completeness,
-    Objective,
     Operator,
     Population,
+    Quality,
     Ratio,
+    Simple,
     Threshold,
 )
 
@@ -41,7 +43,7 @@ CREATE = "CREATE OR REPLACE TEMP TABLE events AS "
 
 LEDGER_EVENTS = """
 SELECT {group} AS grp, {verdict} AS verdict, {value} AS value, l.request_id, l.trace_id,
-       l.outcome AS detail, l.seq, 0::BIGINT AS place
+       l.outcome AS detail, l.seq, 0::BIGINT AS place, l.epoch_ns + l.due_ns AS at_ns
 FROM ledger l WHERE l.is_judged AND l.is_counted AND {where}
 """
 
@@ -49,8 +51,9 @@ SPAN_EVENTS = """
 SELECT {group} AS grp, {verdict} AS verdict, {value} AS value, l.request_id, s.trace_id,
        CASE WHEN s.status = 'error' THEN coalesce(s.status_message, 'error') ELSE s.status END
            AS detail,
-       l.seq, s.start_ns AS place
+       l.seq, s.start_ns AS place, s.start_ns AS at_ns
 FROM spans s JOIN judged_traces j ON j.trace_id = s.trace_id JOIN ledger l ON l.seq = j.seq
+JOIN trace_facts t ON t.trace_id = s.trace_id
 WHERE s.role = {role} AND {where}
 """
 
@@ -62,7 +65,7 @@ SELECT {group} AS grp,
        CASE WHEN j.is_conflict THEN 'join conflict'
             WHEN NOT j.is_joined THEN 'missing'
             ELSE 'shows only ' || array_to_string(j.found_roles, ', ') END AS detail,
-       l.seq, 0::BIGINT AS place
+       l.seq, 0::BIGINT AS place, l.epoch_ns + l.due_ns AS at_ns
 FROM ledger l JOIN joins j ON j.seq = l.seq
 WHERE l.is_counted AND {where}
 """
@@ -70,16 +73,17 @@ WHERE l.is_counted AND {where}
 refused connections is still a group: one without evidence."""
 
 
-def load_events(database: duckdb.DuckDBPyConnection, objective: Objective) -> None:
-    """Replace the table `events` by those of `objective`."""
-    indicator = objective.indicator
+def load_events(
+    database: duckdb.DuckDBPyConnection, indicator: Simple, group_by: tuple[str, ...]
+) -> None:
+    """Replace the table `events` by those of one indicator."""
     match indicator:
         case Threshold():
-            _load_threshold(database, objective.group_by, indicator)
+            _load_threshold(database, group_by, indicator)
         case Ratio():
-            _load_ratio(database, objective.group_by, indicator)
+            _load_ratio(database, group_by, indicator)
         case Completeness():
-            _load_completeness(database, objective.group_by, indicator)
+            _load_completeness(database, group_by, indicator)
         case _:
             assert_never(indicator)
 
@@ -105,6 +109,7 @@ def _threshold_verdict(value: Value, threshold: Threshold, parameters: Parameter
 
 
 def _finite(value: Value) -> str:
+    """Return SQL of the number, null where it is not finite."""
     return f"CASE WHEN isfinite(({value.sql})::DOUBLE) THEN ({value.sql})::DOUBLE END"
 
 
@@ -113,9 +118,27 @@ def _load_ratio(
 ) -> None:
     parameters = Parameters()
     label = ledger_label if ratio.population.book is Book.LEDGER else span_label
-    bad = matches(ratio.bad, label, parameters)
-    verdict = f"CASE WHEN {bad} THEN 'bad' ELSE 'good' END"
+    if ratio.good is None:
+        verdict = f"CASE WHEN {matches(ratio.bad, label, parameters)} THEN 'bad' ELSE 'good' END"
+    else:
+        good = _good(ratio.good, ratio.population.book, parameters)
+        verdict = f"CASE WHEN {good} THEN 'good' ELSE 'bad' END"
     _load(database, ratio.population, group_by, verdict, "NULL::DOUBLE", parameters)
+
+
+def _good(quality: Quality, book: Book, parameters: Parameters) -> str:
+    """Return SQL that is true for a good event; a limit that does not apply to it is met."""
+    label = ledger_label if book is Book.LEDGER else span_label
+    tests = [matches(quality.where, label, parameters)]
+    for limit in quality.limits:
+        value = value_of(book, limit.field)
+        bound = parameters.bind(limit.value)
+        met = f"coalesce({_finite(value)} {COMPARISONS[limit.op]} {bound}, false)"
+        tests.append(f"(NOT coalesce({value.applies}, true) OR {met})")
+    for name in quality.has:
+        carried = _finite(value_of(book, name)) if (book, name) in VALUE_FIELDS else None
+        tests.append(f"({carried or label(name, parameters)}) IS NOT NULL")
+    return "(" + " AND ".join(tests) + ")"
 
 
 def _load(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.labels import NONE, SENT_LABELS, Parameters, may_match
-from tfy_last9.model.objective import Book, Completeness, Objective
+from tfy_last9.model.objective import Book, Completeness, Population, Simple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,10 @@ Foretold = tuple[str | None, ...]
 
 
 def expected_groups(
-    database: duckdb.DuckDBPyConnection, objective: Objective, observed: Iterable[Values]
+    database: duckdb.DuckDBPyConnection,
+    group_by: tuple[str, ...],
+    indicator: Simple,
+    observed: Iterable[Values],
 ) -> dict[Values, bool]:
     """Return every group to report, sorted, and whether the ledger sent traffic to it.
 
@@ -26,33 +29,25 @@ def expected_groups(
     silence must be seen.
     """
     seen = sorted(observed)
-    if not objective.group_by:
+    if not group_by:
         return {(): True}
-    if _is_ledger(objective):
-        return dict.fromkeys(seen, True) or {_silent(objective): True}
-    foretold = _foretold(database, objective)
+    silent = (NONE,) * len(group_by)
+    if isinstance(indicator, Completeness) or indicator.population.book is Book.LEDGER:
+        return dict.fromkeys(seen, True) or {silent: True}
+    foretold = _foretold(database, group_by, indicator.population)
     groups = {values: any(_fits(values, known) for known in foretold) for values in seen}
     for known in foretold:
         if not any(_fits(values, known) for values in seen):
             groups[tuple(NONE if value is None else value for value in known)] = True
-    return dict(sorted(groups.items())) or {_silent(objective): True}
+    return dict(sorted(groups.items())) or {silent: True}
 
 
-def _is_ledger(objective: Objective) -> bool:
-    indicator = objective.indicator
-    return isinstance(indicator, Completeness) or indicator.population.book is Book.LEDGER
-
-
-def _silent(objective: Objective) -> Values:
-    return (NONE,) * len(objective.group_by)
-
-
-def _foretold(database: duckdb.DuckDBPyConnection, objective: Objective) -> list[Foretold]:
-    indicator = objective.indicator
-    assert not isinstance(indicator, Completeness)
+def _foretold(
+    database: duckdb.DuckDBPyConnection, group_by: tuple[str, ...], population: Population
+) -> list[Foretold]:
     parameters = Parameters()
-    names = ", ".join(SENT_LABELS.get(name, "NULL") for name in objective.group_by)
-    where = may_match(indicator.population.where, parameters)
+    names = ", ".join(SENT_LABELS.get(name, "NULL") for name in group_by)
+    where = may_match(population.where, parameters)
     rows = database.execute(
         f"SELECT DISTINCT [{names}]::VARCHAR[] AS known FROM ledger l "  # noqa: S608 - names come from a fixed table
         f"LEFT JOIN reach r ON r.target = l.target "

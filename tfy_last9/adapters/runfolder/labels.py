@@ -47,6 +47,8 @@ def ledger_label(name: str, parameters: Parameters) -> str:
         )
     if name == "provider":
         return f"coalesce(l.provider, '{VIRTUAL}')"
+    if name == "route":
+        return "l.model"
     return f"CAST(l.{name} AS VARCHAR)"
 
 
@@ -56,7 +58,16 @@ SPAN_COLUMNS: dict[str, str] = {
     "provider": "coalesce(s.provider, CASE WHEN s.role = 'root' THEN l.provider END)",
     # Only the root says which model was asked for; the client knows it for all spans of its trace.
     "route": "coalesce(s.route, l.model)",
+    # More than one target was called for one request.
+    "fallback": "CASE WHEN t.models > 1 THEN 'yes' ELSE 'no' END",
+    # Client and gateway tell the same story; a request the client gave up on tells nothing.
+    "status_agrees": (
+        "CASE WHEN l.outcome = 'aborted' THEN NULL "
+        "WHEN (l.outcome = 'ok') = (s.status <> 'error') THEN 'yes' ELSE 'no' END"
+    ),
 }
+DERIVED = ("fallback", "status_agrees")
+"""Span labels that are no column of the evidence."""
 
 
 def span_label(name: str, parameters: Parameters) -> str:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
 from tfy_last9.adapters.runfolder.books import open_books
+from tfy_last9.adapters.runfolder.composites import read_composite
 from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
+from tfy_last9.adapters.runfolder.scalars import read_scalars
 from tfy_last9.adapters.runfolder.soundness import read_validity
 from tfy_last9.adapters.runfolder.tally import read_tallies
+from tfy_last9.adapters.runfolder.timeslices import sliced
 from tfy_last9.errors import BrokenRun
-from tfy_last9.model.objective import Completeness, Objective
+from tfy_last9.model.objective import Completeness, Composite, Objective, Scalar, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,8 +32,9 @@ def required_roles(objectives: Iterable[Objective]) -> tuple[Role, ...]:
     asked = {
         role
         for objective in objectives
-        if isinstance(objective.indicator, Completeness)
-        for role in objective.indicator.require
+        for indicator in parts(objective.indicator)
+        if isinstance(indicator, Completeness)
+        for role in indicator.require
     }
     return tuple(sorted(asked)) or DEFAULT_REQUIRED
 
@@ -63,11 +67,19 @@ class Reduction:
 
     def tallies(self) -> dict[str, tuple[Tally, ...]]:
         """Return the counts per group of each objective, by its name; never an empty tuple."""
-        found = {}
-        for objective in self._objectives:
-            load_events(self._database, objective)
-            found[objective.name] = read_tallies(self._database, objective)
-        return found
+        return {objective.name: self._tallies(objective) for objective in self._objectives}
+
+    def _tallies(self, objective: Objective) -> tuple[Tally, ...]:
+        indicator, database = objective.indicator, self._database
+        if isinstance(indicator, Scalar):
+            return read_scalars(database, objective, indicator)
+        if isinstance(indicator, Composite):
+            return read_composite(database, objective, indicator)
+        load_events(database, indicator, objective.group_by)
+        tallies = read_tallies(database, objective)
+        if objective.slicing is None:
+            return tallies
+        return sliced(database, objective.slicing, tallies)
 
     def accounting(self) -> Accounting:
         """Return where every intended request and every expected trace went."""

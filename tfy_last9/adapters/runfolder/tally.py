@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfy_last9.adapters.runfolder.bursts import read_slices
 from tfy_last9.adapters.runfolder.groups import Values, expected_groups
 from tfy_last9.model.fields import VALUE_FIELDS
-from tfy_last9.model.objective import Objective, Operator, Threshold
+from tfy_last9.model.objective import Composite, Objective, Operator, Scalar, Threshold
 from tfy_last9.model.verdict import Exemplar, Quantile, Tally
 from tfy_last9.stats.quantile import interval_ranks, nearest_rank
 
@@ -59,7 +59,8 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
     quantiles = _quantiles(database, objective, {key: row[0] for key, row in counts.items()})
     exemplars = _exemplars(database, objective)
     slices = {} if objective.is_census else read_slices(database, counts)
-    groups = expected_groups(database, objective, counts)
+    assert not isinstance(objective.indicator, Scalar | Composite)  # they are read elsewhere
+    groups = expected_groups(database, objective.group_by, objective.indicator, counts)
     return tuple(
         Tally(
             tuple(zip(objective.group_by, values, strict=True)),

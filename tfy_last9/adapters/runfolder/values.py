@@ -56,8 +56,19 @@ LEDGER_VALUES: dict[str, Value] = {
         "CASE WHEN l.outcome = 'ok' AND l.finished_ns > l.due_ns "
         "THEN l.output_tokens * 1e9 / (l.finished_ns - l.due_ns) END"
     ),
+    # Mean of the gaps; one token has none.
+    "inter_token_ms": _waited(
+        "CASE WHEN l.chunks > 1 THEN (l.last_token_ns - l.first_token_ns) / 1e6 / (l.chunks - 1) END",
+        applies="l.stream AND NOT (l.outcome = 'ok' AND coalesce(l.chunks, 0) = 1)",
+    ),
+    # Null when a connection was reused: nothing was spent on it.
+    "connect_ms": Value("l.connect_ns / 1e6", owed="false"),
     "output_tokens": _reported("output_tokens"),
     "input_tokens": _reported("input_tokens"),
+    "total_tokens": Value("l.input_tokens + l.output_tokens", owed=f"l.outcome IN {SERVED}"),
+    # Providers leave these out when there are none.
+    "reasoning_tokens": Value("l.reasoning_tokens", owed="false"),
+    "cached_tokens": Value("l.cached_tokens", owed="false"),
     "cost_usd": _reported("cost_usd"),
 }
 
@@ -82,17 +93,60 @@ STREAMED = (
 )
 """TrueFoundry writes first-token and inter-token times for streams only."""
 
+INPUT_TOKENS = (
+    f"{METRIC}input_tokens",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.prompt_tokens",
+)
+OUTPUT_TOKENS = (
+    f"{METRIC}output_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.completion_tokens",
+)
+TTFT = f"{METRIC}time_to_first_token_in_ms"
+GOOD = "s.status <> 'error'"
+IS_ROOT = "s.role = 'root'"
+CLIENT_MS = "(l.finished_ns - l.started_ns) / 1e6"
+
+
+def _of_trace(sql: str, applies: str = "true") -> Value:
+    """Read a fact of the whole trace, asked of its root; `t` is its row in `trace_facts`."""
+    return Value(sql, owed="true", applies=f"{IS_ROOT} AND {applies}")
+
+
 SPAN_VALUES: dict[str, Value] = {
-    "duration_ms": Value("s.duration_ns / 1e6", owed="true", applies="s.status <> 'error'"),
-    "ttft_ms": _reported_by_gateway(f"{METRIC}time_to_first_token_in_ms", applies=STREAMED),
+    "duration_ms": Value("s.duration_ns / 1e6", owed="true", applies=GOOD),
+    "ttft_ms": _reported_by_gateway(TTFT, applies=STREAMED),
     "inter_token_ms": _reported_by_gateway(f"{METRIC}inter_token_latency_in_ms", applies=STREAMED),
-    "input_tokens": _reported_by_gateway(
-        f"{METRIC}input_tokens", "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"
+    "tokens_per_s": Value(
+        f"CASE WHEN s.duration_ns > 0 THEN {_attribute(*OUTPUT_TOKENS)} * 1e9 / s.duration_ns END",
+        owed="true",
+        applies=GOOD,
     ),
-    "output_tokens": _reported_by_gateway(
-        f"{METRIC}output_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"
+    "input_tokens": _reported_by_gateway(*INPUT_TOKENS),
+    "output_tokens": _reported_by_gateway(*OUTPUT_TOKENS),
+    "total_tokens": Value(
+        f"{_attribute(*INPUT_TOKENS)} + {_attribute(*OUTPUT_TOKENS)}", owed="true", applies=GOOD
     ),
     "cost_usd": _reported_by_gateway(f"{METRIC}cost_in_usd", "gen_ai.usage.cost_usd"),
+    "spans_per_trace": _of_trace("t.spans"),
+    "model_calls": _of_trace("t.model_calls"),
+    "gateway_overhead_ms": _of_trace("(s.duration_ns - t.model_ns) / 1e6", applies=GOOD),
+    "client_overhead_ms": _of_trace(
+        f"{CLIENT_MS} - s.duration_ns / 1e6", applies="l.outcome = 'ok'"
+    ),
+    "ttft_gap_ms": Value(
+        f"(l.first_token_ns - l.started_ns) / 1e6 - {_attribute(TTFT)}",
+        owed="true",
+        applies=f"{GOOD} AND l.outcome = 'ok' AND {STREAMED}",
+    ),
+    "token_gap": Value(
+        f"abs(l.output_tokens - {_attribute(*OUTPUT_TOKENS)})",
+        owed="true",
+        applies=f"{GOOD} AND l.outcome = 'ok'",
+    ),
+    # An unknown lag is no claim; a trace that never came is the completeness objective's business.
+    "ingestion_lag_ms": Value("t.lag_ns / 1e6", owed="false", applies=IS_ROOT),
 }
 
 

@@ -31,7 +31,7 @@ from tfy_last9.adapters.runfolder.books import LEDGER
 from tfy_last9.adapters.runfolder.reduce import Reduction, required_roles
 from tfy_last9.adapters.runfolder.values import LEDGER_VALUES, SPAN_VALUES
 from tfy_last9.errors import BrokenRun, ConfigurationError
-from tfy_last9.model.fields import VALUE_FIELDS
+from tfy_last9.model.fields import ROOT_FIELDS, VALUE_FIELDS
 from tfy_last9.model.objective import Book, Condition, Objective, Operator
 from tfy_last9.model.trace import Role, Span, SpanStatus
 from tfy_last9.model.verdict import Tally
@@ -62,12 +62,20 @@ def test_every_field_of_the_vocabulary_has_its_sql(tmp_path: Path) -> None:
     assert {name for book, name in VALUE_FIELDS if book is Book.LAST9} == SPAN_VALUES.keys()
     asks = {Book.LEDGER: Ask(), Book.LAST9: spans_ask()}
     objectives = [
-        replace(asks[book].threshold(name, 1e12), name=f"{book}/{name}")
+        replace(
+            (spans_ask(span=Role.ROOT) if name in ROOT_FIELDS else asks[book]).threshold(
+                name, 1e12
+            ),
+            name=f"{book}/{name}",
+        )
         for book, name in VALUE_FIELDS
     ]
-    tallies = reduced(tmp_path, [build_row(0, cost_usd=0.1)], build_trace(0), *objectives).tallies()
+    row = build_row(0, cost_usd=0.1, reasoning_tokens=3, cached_tokens=4, connect_ns=5)
+    tallies = reduced(tmp_path, [row], build_trace(0), *objectives).tallies()
     without = {name: t[0].bad for name, t in tallies.items() if t[0].bad or t[0].total != 1}
-    assert without == {"last9/inter_token_ms": 1}, "the builder's Model span has none"
+    assert without == {"last9/inter_token_ms": 1, "last9/ingestion_lag_ms": 0}, (
+        "the builder's Model span has no inter-token time, and one look proves no lag"
+    )
 
 
 def values(tmp_path: Path, ask: Ask, fields: dict[str, float]) -> dict[str, float | None]:
