@@ -38,10 +38,11 @@ class Breaker:
     def take(self, target: str, answer: Answer) -> None:
         """Take note of an answer."""
         status = answer.status
+        if status is None:
+            return
         if status not in _REFUSALS:
             self._in_a_row[target] = 0
             return
-        assert status is not None
         count = self._in_a_row.get(target, 0) + 1
         self._in_a_row[target] = count
         if count >= STOP_AFTER and target not in self.trips:

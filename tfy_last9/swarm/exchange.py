@@ -114,6 +114,8 @@ class Exchange:
             self._on_end_of_input()
             return
         data, stamp_ns = received
+        if not data:  # part of a TLS record, or a session ticket: nothing of the answer yet
+            return
         self._take_instant(stamp_ns)
         answer = self._answer
         answer.bytes_in += len(data)
@@ -134,7 +136,7 @@ class Exchange:
         now_ns = time.monotonic_ns()
         if stamp_ns is not None:
             at_ns = self._clock.to_monotonic(stamp_ns)
-            if self._answer.started_ns <= at_ns <= now_ns:
+            if self._at_ns <= at_ns <= now_ns:  # an answer's instants never go backwards
                 self._at_ns = at_ns
                 return
         self._stamped = False
@@ -191,9 +193,9 @@ class Exchange:
 
     def keep_what_is_known(self, at_ns: int) -> None:
         """Copy status and headers into the answer of an exchange that is being killed."""
-        self._answer.status = self._reader.status
-        self._answer.headers = self._reader.headers
-        self._answer.finished_ns = at_ns
+        if self._answer.finished_ns is None:
+            self._answer.fail(Outcome.ABORTED, "killed", "the user was stopped in the middle")
+            self._end(at_ns)
 
     @property
     def error_body(self) -> bytes:

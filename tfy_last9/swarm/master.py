@@ -29,6 +29,7 @@ from tfy_last9.swarm.spool import Spool
 LEAD_NS = 500_000_000
 """Between the start message and schedule zero: time for every worker to set up."""
 DRAIN_SLACK_S = 15.0
+SUPERVISE_S = 0.05
 LIVENESS_S = 10.0
 """A run may exceed its schedule and time-outs by this much before it is ended by force."""
 
@@ -112,7 +113,11 @@ class Run:
             if exhausted
             else sum(farewell["offered"] for farewell in self.farewells.values())
         )
-        problems = [f"a ledger write failed: {self.spool.failure}"] if self.spool.failure else []
+        problems = [
+            farewell["problem"] for farewell in self.farewells.values() if "problem" in farewell
+        ]
+        if self.spool.failure is not None:
+            problems.append(f"a file of the run could not be written: {self.spool.failure}")
         return {
             "workers": [self._worker(index) for index in sorted(self.indices.values())],
             "expected_workers": len(self.indices),
@@ -204,7 +209,7 @@ class Master:
         runner: Any = self._environment.runner
         for client, index in run.indices.items():
             runner.send_message("tfy.start", message | {"worker": index}, client)
-        gevent.spawn(self._end_by_force, run)
+        gevent.spawn(self._supervise, run)
 
     def _clients(self) -> list[str]:
         runner: Any = self._environment.runner
@@ -221,41 +226,46 @@ class Master:
         return node is not None and node.state != "missing"
 
     def _on_rows(self, msg: Any, **_: Any) -> None:
-        if self.run is not None:
-            self.run.spool.rows(msg.data["worker"], msg.data["rows"])
+        if (run := self._addressed(msg)) is not None:
+            run.spool.rows(msg.data["worker"], msg.data["rows"])
 
     def _on_health(self, msg: Any, **_: Any) -> None:
-        if self.run is None:
+        run = self._addressed(msg)
+        if run is None:
             return
         sample = msg.data["sample"]
-        self.run.spool.health(sample["worker"], sample)
-        self.run.progress.take(msg.data)
-        self.run.spool.replace("progress.json", self.run.progress.document())
+        run.spool.health(sample["worker"], sample)
+        run.progress.take(msg.data)
+        run.spool.replace("progress.json", run.progress.document())
 
     def _on_done(self, msg: Any, **_: Any) -> None:
+        if (run := self._addressed(msg)) is not None:
+            run.farewells[msg.data["worker"]] = msg.data
+
+    def _addressed(self, msg: Any) -> Run | None:
+        """Return the run a message is about, if it is still open: a restarted test has another."""
         run = self.run
-        if run is None or run.closed:
-            return
-        run.farewells[msg.data["worker"]] = msg.data
-        if not run.missing(self._is_alive):
-            gevent.spawn(self._end)  # not from here: this is the runner's receive loop
+        return run if run and not run.closed and msg.data["run_id"] == run.run_id else None
 
     def _end(self) -> None:
         """End the Locust test: the process in headless mode, the test only under the web UI."""
         runner: Any = self._environment.runner
         options: Any = self._environment.parsed_options
-        if runner.state in {"stopping", "stopped", "cleanup"}:
-            return
         if options is not None and options.headless:
             runner.quit()
-        else:
+        elif runner.state not in {"stopping", "stopped", "cleanup"}:
             runner.stop()
 
-    def _end_by_force(self, run: Run) -> None:
-        """End a run whose workers fell silent, once schedule and time-outs are surely over."""
+    def _supervise(self, run: Run) -> None:
+        """End the run when every worker has said goodbye or is gone, at the latest when all is surely over.
+
+        Locust itself would wait for ever on the users of a worker that was killed.
+        """
         limit_s = LEAD_NS / 1e9 + run.scenario.duration_s + run.scenario.limits.total_s + LIVENESS_S
-        gevent.sleep(limit_s)
-        if self.run is run and not run.closed:
+        until = time.monotonic() + limit_s
+        while not run.closed and run.missing(self._is_alive) and time.monotonic() < until:
+            gevent.sleep(SUPERVISE_S)
+        if self.run is run:
             self._end()
 
     def _on_test_stopping(self, **_: Any) -> None:

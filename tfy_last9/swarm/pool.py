@@ -7,6 +7,7 @@ the stall that the run is there to find (coordinated omission).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from gevent.event import AsyncResult
@@ -21,10 +22,15 @@ class UserPool:
     def __init__(self) -> None:
         self._waiting: deque[Any] = deque()
         self._open = True
+        self._on_dropped: Callable[[Arrival], None] = lambda _: None
 
     def reopen(self) -> None:
         """Make users wait again (a new run starts)."""
         self._open = True
+
+    def when_dropped(self, take: Callable[[Arrival], None]) -> None:
+        """Say who accounts for an arrival whose user was killed before it could begin."""
+        self._on_dropped = take
 
     def wait(self) -> Arrival:
         """Block a user until an arrival is due. Raises `StopUser` when the run is over."""
@@ -37,6 +43,8 @@ class UserPool:
         except BaseException:  # killed while waiting: nobody may hand work to this ticket
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
+            elif ticket.ready() and ticket.value is not None and not self.hand_over(ticket.value):
+                self._on_dropped(ticket.value)
             raise
         if arrival is None:
             raise StopUser

@@ -20,6 +20,9 @@ from tfy_last9.wire.gateway import (
 )
 from tfy_last9.wire.traceparent import trace_ids, traceparent
 
+ERROR_TYPE_LIMIT = 64
+"""Characters kept of an error type: providers name them, so they can be anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -85,7 +88,7 @@ class Recorder:
             clock=answer.clock.value,
             status=answer.status,
             finish_reason=facts.finish_reason,
-            error_type=answer.error_type,
+            error_type=answer.error_type[:ERROR_TYPE_LIMIT] if answer.error_type else None,
             error_message=template(answer.error_message) if answer.error_message else None,
             input_tokens=facts.input_tokens,
             output_tokens=facts.output_tokens,

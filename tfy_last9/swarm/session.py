@@ -19,6 +19,7 @@ from tfy_last9.swarm.call import Answer, Driver
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch, Recorder
+from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0
 """A worker that is killed loses at most this much of its ledger."""
@@ -88,6 +89,7 @@ class Session:
         ahead_ns = self._part.start_ns - time.time_ns()
         self._recorder.zero_ns = time.monotonic_ns() + ahead_ns
         self._meter.start()
+        self._pool.when_dropped(self._drop)
         self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
 
     def serve(self, arrival: Arrival) -> None:
@@ -106,12 +108,18 @@ class Session:
             self._driver.send(call, answer)
             self._breaker.take(call.target.name, answer)
         finally:  # a killed greenlet still leaves a row: outcome `aborted`
+            if answer.finished_ns is None:
+                answer.finished_ns = time.monotonic_ns()
             self.counts.in_flight -= 1
             self.counts.finished += 1
             row = self._recorder.row(call, answer)
             self._rows.append(row)
             self._note(row)
         self._fire(row)
+
+    def _drop(self, arrival: Arrival) -> None:
+        self._rows.append(self._recorder.unsent(arrival, Outcome.ABORTED, "user_stopped"))
+        self.counts.finished += 1
 
     def drain(self, timeout_s: float) -> None:
         """Send nothing new, wait for what is in flight, give up on the rest, then `finish`."""
@@ -143,6 +151,7 @@ class Session:
 
     def _farewell(self) -> dict[str, Any]:
         return {
+            "run_id": self._part.run_id,
             "worker": self._part.worker,
             "epoch_ns": self._epoch.utc_ns,
             "rows": self._shipped,
@@ -152,7 +161,7 @@ class Session:
                 {
                     "target": target,
                     "status": trip.status,
-                    "message": trip.message,
+                    "message": template(trip.message),
                     "skipped": trip.skipped,
                 }
                 for target, trip in self._breaker.trips.items()
@@ -199,11 +208,15 @@ class Session:
             self._batches += 1
             lines = b"".join(_line(row) for row in rows)
             batch = {"worker": self._part.worker, "batch": self._batches, "rows": lines}
-            self._send("tfy.rows", batch)
+            self._send("tfy.rows", batch | {"run_id": self._part.run_id})
         sample = self._meter.sample(self.counts)
         progress = {name: _summary(target) for name, target in self._progress.items()}
         self._progress.clear()
-        counts = {"offered": self.counts.offered, "errors": self.counts.errors}
+        counts = {
+            "run_id": self._part.run_id,
+            "offered": self.counts.offered,
+            "errors": self.counts.errors,
+        }
         self._send("tfy.health", {"sample": sample, "targets": progress} | counts)
 
     def _note(self, row: LedgerRow) -> None:
@@ -214,6 +227,21 @@ class Session:
             self.counts.errors += 1
         if row.first_token_ns is not None:
             progress.ttft_ns.append(row.first_token_ns - row.due_ns)
+
+
+def failed_farewell(part: Share, error: Exception) -> dict[str, Any]:
+    """Return what a worker says when it could not even begin."""
+    text = template(f"{type(error).__name__}: {error}")
+    return {
+        "run_id": part.run_id,
+        "worker": part.worker,
+        "epoch_ns": 0,
+        "rows": 0,
+        "offered": 0,
+        "exhausted": False,
+        "stopped": [],
+        "problem": f"worker {part.worker} could not start: {text}",
+    }
 
 
 def _line(row: LedgerRow) -> bytes:

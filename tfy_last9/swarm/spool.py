@@ -11,6 +11,7 @@ from pathlib import Path
 
 import gevent
 import orjson
+from gevent.lock import Semaphore
 
 
 class Spool:
@@ -20,6 +21,7 @@ class Spool:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._pending: dict[str, list[bytes]] = defaultdict(list)
+        self._flushing = Semaphore()
         self._greenlet = gevent.spawn(self._flush_for_ever)
         self.failure: OSError | None = None
         """The first write that failed (a full disk, say): the run is then incomplete."""
@@ -36,13 +38,16 @@ class Spool:
         """Write a whole JSON file, atomically and at once."""
         path = self.folder / name
         temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps(document))
-        temporary.replace(path)
+        try:
+            temporary.write_bytes(orjson.dumps(document))
+            temporary.replace(path)
+        except OSError as error:
+            self.failure = self.failure or error
 
     def close(self) -> None:
-        """Write what is pending, durably."""
-        self._greenlet.kill(block=False)
+        """Write what is pending, durably, after what is being written at this moment."""
         self._flush(durable=True)
+        self._greenlet.kill(block=False)
 
     def _flush_for_ever(self) -> None:
         while True:
@@ -50,18 +55,20 @@ class Spool:
             self._flush(durable=False)
 
     def _flush(self, *, durable: bool) -> None:
-        pending, self._pending = self._pending, defaultdict(list)
-        for name, pieces in pending.items():
-            path = str(self.folder / name)
-            data = b"".join(pieces)
-            try:
-                gevent.get_hub().threadpool.apply(_append, (path, data, durable))
-            except OSError as error:
-                self.failure = self.failure or error
+        with self._flushing:
+            pending, self._pending = self._pending, defaultdict(list)
+            for name, pieces in pending.items():
+                path = str(self.folder / name)
+                data = b"".join(pieces)
+                try:
+                    gevent.get_hub().threadpool.apply(_append, (path, data, durable))
+                except OSError as error:
+                    self.failure = self.failure or error
 
 
 def _append(path: str, data: bytes, durable: bool) -> None:  # noqa: FBT001 - called through a thread pool
-    with open(path, "ab", buffering=0) as file:  # noqa: PTH123 - on a native thread, nothing patched
+    with open(path, "ab") as file:  # noqa: PTH123 - on a native thread, nothing patched
         file.write(data)
+        file.flush()
         if durable:
             os.fsync(file.fileno())

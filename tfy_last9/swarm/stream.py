@@ -10,6 +10,7 @@ import orjson
 
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Limits
+from tfy_last9.swarm.attempt import Attempt, RunOver
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.deadlines import Deadlines
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
@@ -21,6 +22,9 @@ from tfy_last9.wire.http1 import request_head
 KEEP_IDLE_NS = 4_000_000_000
 """Idle connections older than this are not used again: common servers close theirs after 5 s, and a
 request on a connection that is being closed cannot be told from a lost one."""
+CLOCK_AGE_NS = 1_000_000_000
+"""How long the offset between wall clock and monotonic clock is trusted."""
+_NS_PER_S = 1_000_000_000
 _OK = range(200, 300)
 
 
@@ -29,22 +33,30 @@ class StreamDriver:
 
     def __init__(self, base_url: str, api_key: str, limits: Limits) -> None:
         self._origin = Origin.parse(base_url)
+        self._path = self._origin.base_path + chat.PATH
         self._key = api_key
-        self._connect_s = limits.connect_s
+        self._connect_ns = int(limits.connect_s * _NS_PER_S)
         self._limits = TimeLimits.of(limits)
-        self._tls = ssl.create_default_context() if self._origin.tls else None
+        self._tls = tls_context() if self._origin.tls else None
         self._idle: list[Connection] = []
         self._deadlines = Deadlines()
+        self._clock_read_ns = time.monotonic_ns()
         self.clock = KernelClock()
 
     def send(self, call: Call, answer: Answer) -> None:
         """Send one call and read its answer (see `Driver.send`)."""
-        connection = self._connect(answer)
+        try:
+            request = self._request(call)
+        except (TypeError, ValueError) as error:
+            answer.finished_ns = time.monotonic_ns()
+            answer.fail(Outcome.ABORTED, "unsendable", str(error))
+            return
+        connection = self._deliver(request, answer)
         if connection is None:
             return
         reusable = False
         try:
-            reusable = self._exchange(connection, call, answer)
+            reusable = self._read(connection, call, answer)
         finally:
             if reusable:
                 connection.idle_since_ns = time.monotonic_ns()
@@ -62,31 +74,43 @@ class StreamDriver:
             self._idle.pop().close()
         self._deadlines.close()
 
-    def _connect(self, answer: Answer) -> Connection | None:
+    def _deliver(self, request: bytes, answer: Answer) -> Connection | None:
+        """Hand the request to the kernel on an idle or a new connection; None if that failed."""
+        connection = None
+        try:
+            with Attempt(self._deadlines, time.monotonic_ns() + self._connect_ns):
+                connection = self._idle_connection() or self._connect(answer)
+                connection.send(request)
+        except (OSError, UnicodeError) as error:
+            answer.finished_ns = time.monotonic_ns()
+            _blame(answer, error, connected=connection is not None)
+            if connection is not None:
+                connection.close()
+            return None
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        answer.written = True
+        return connection
+
+    def _idle_connection(self) -> Connection | None:
         oldest_ns = time.monotonic_ns() - KEEP_IDLE_NS
         while self._idle:
             connection = self._idle.pop()
             if connection.idle_since_ns > oldest_ns and connection.is_usable():
                 return connection
             connection.close()
+        return None
+
+    def _connect(self, answer: Answer) -> Connection:
         before_ns = time.monotonic_ns()
-        try:
-            connection = Connection(self._origin, self._connect_s, self._tls)
-        except OSError as error:
-            answer.finished_ns = time.monotonic_ns()
-            answer.fail(Outcome.CONNECT_ERROR, _connect_error_type(error), str(error))
-            return None
+        connection = Connection(self._origin, self._tls)
         answer.connect_ns = time.monotonic_ns() - before_ns
         return connection
 
-    def _exchange(self, connection: Connection, call: Call, answer: Answer) -> bool:
-        try:
-            connection.send(self._request(call), self._connect_s)
-        except OSError as error:
-            answer.finished_ns = time.monotonic_ns()
-            answer.fail(Outcome.CONNECT_ERROR, "not_written", str(error))
-            return False
-        answer.written = True
+    def _read(self, connection: Connection, call: Call, answer: Answer) -> bool:
+        self._refresh_clock()
         streaming = call.target.stream
         exchange = Exchange(connection, answer, self._limits, self.clock, streaming=streaming)
         self._deadlines.add(exchange)
@@ -100,7 +124,15 @@ class StreamDriver:
         if answer.status is not None and answer.status not in _OK and answer.error_type is None:
             refusal = read_refusal(answer.status, answer.headers, exchange.error_body)
             answer.fail(refusal.outcome, refusal.error_type, refusal.message)
+        if answer.error_message:  # some gateways say which key they refuse
+            answer.error_message = answer.error_message.replace(self._key, "#")
         return reusable
+
+    def _refresh_clock(self) -> None:
+        now_ns = time.monotonic_ns()
+        if now_ns - self._clock_read_ns > CLOCK_AGE_NS:
+            self._clock_read_ns = now_ns
+            self.clock.refresh()
 
     def _request(self, call: Call) -> bytes:
         body = orjson.dumps(chat.request_body(call.target, call.prompt))
@@ -114,20 +146,33 @@ class StreamDriver:
         }
         return request_head("POST", self._path, _merged(headers, call.headers)) + body
 
-    @property
-    def _path(self) -> str:
-        return self._origin.base_path + chat.PATH
+
+def tls_context() -> ssl.SSLContext:
+    """Return a context that verifies certificates and offers HTTP/1.1 alone."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _merged(headers: dict[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """Let the call's headers win, except over framing and the key."""
-    fixed = {"host", "authorization", "content-length"}
+    """Let the call's headers win, except over framing, encoding and the key."""
+    fixed = {"host", "authorization", "content-length", "transfer-encoding", "accept-encoding"}
     return headers | {
         name.lower(): value for name, value in own.items() if name.lower() not in fixed
     }
 
 
-def _connect_error_type(error: OSError) -> str:
+def _blame(answer: Answer, error: OSError | UnicodeError, *, connected: bool) -> None:
+    if isinstance(error, RunOver):
+        answer.fail(Outcome.ABORTED, "run_over", str(error))
+    elif connected:
+        answer.fail(Outcome.CONNECT_ERROR, "not_written", str(error))
+    else:
+        answer.fail(Outcome.CONNECT_ERROR, connect_error_type(error), str(error))
+
+
+def connect_error_type(error: OSError | UnicodeError) -> str:
+    """Return the ledger's name for what went wrong while connecting."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "certificate_refused"
     if isinstance(error, ssl.SSLError):
@@ -136,4 +181,5 @@ def _connect_error_type(error: OSError) -> str:
         return "connect_timeout"
     if isinstance(error, ConnectionRefusedError):
         return "connection_refused"
-    return "dns" if type(error).__name__ == "gaierror" else "unreachable"
+    is_name = isinstance(error, UnicodeError) or type(error).__name__ == "gaierror"
+    return "dns" if is_name else "unreachable"

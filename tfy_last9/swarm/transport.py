@@ -51,7 +51,11 @@ class Origin:
 
 
 class KernelClock:
-    """Kernel receive times (CLOCK_REALTIME) on the monotonic scale; `refresh` follows clock steps."""
+    """Kernel receive times (CLOCK_REALTIME) on the monotonic scale.
+
+    Both clocks are slewed alike, so the offset changes only when the wall clock is set: `refresh` now
+    and then follows that.
+    """
 
     __slots__ = ("_offset_ns",)
 
@@ -80,9 +84,12 @@ class Connection:
 
     __slots__ = ("_incoming", "_outgoing", "_tls", "idle_since_ns", "sock")
 
-    def __init__(self, origin: Origin, timeout_s: float, context: ssl.SSLContext | None) -> None:
-        """Connect, and shake hands for https. Raises OSError (`ssl.SSLError` is one)."""
-        self.sock = socket.create_connection((origin.host, origin.port), timeout=timeout_s)
+    def __init__(self, origin: Origin, context: ssl.SSLContext | None) -> None:
+        """Connect, and shake hands for https. Raises OSError (`ssl.SSLError` is one).
+
+        It waits for as long as the operating system does: run it inside an `Attempt`.
+        """
+        self.sock = socket.create_connection((origin.host, origin.port))
         self.idle_since_ns = 0
         self._tls: ssl.SSLObject | None = None
         try:
@@ -122,9 +129,9 @@ class Connection:
         if self._outgoing.pending:
             self.sock.sendall(self._outgoing.read())
 
-    def send(self, data: bytes, timeout_s: float) -> None:
+    def send(self, data: bytes) -> None:
         """Hand all of `data` to the kernel, then make the socket non-blocking for `receive`."""
-        self.sock.settimeout(timeout_s)
+        self.sock.settimeout(None)
         if self._tls is None:
             self.sock.sendall(data)
         else:

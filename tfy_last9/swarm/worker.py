@@ -14,7 +14,7 @@ from tfy_last9.model.scenario import Driver as DriverName
 from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.call import Driver
 from tfy_last9.swarm.pool import UserPool
-from tfy_last9.swarm.session import Session, Share
+from tfy_last9.swarm.session import Session, Share, failed_farewell
 
 _NS_PER_MS = 1_000_000
 
@@ -49,11 +49,15 @@ class Worker:
 
     def _on_start(self, msg: Any, **_: Any) -> None:
         data = msg.data
-        scenario = scenario_from_json(data["scenario"])
         part = Share(data["run_id"], data["worker"], data["workers"], data["start_ns"])
-        driver = make_driver(scenario.driver, self._gateway, scenario.limits)
-        self._session = Session(scenario, part, driver, self.pool, self._send, self._fire)
-        self._session.start()
+        try:
+            scenario = scenario_from_json(data["scenario"])
+            driver = make_driver(scenario.driver, self._gateway, scenario.limits)
+            self._session = Session(scenario, part, driver, self.pool, self._send, self._fire)
+            self._session.start()
+        except Exception as error:  # nobody else would notice: Locust only logs it
+            self._send("tfy.done", failed_farewell(part, error))
+            raise
 
     def _on_drain(self, **_: Any) -> None:
         if self._session is not None:

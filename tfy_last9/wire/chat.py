@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -69,8 +70,8 @@ class ChatFacts:
             return
         if chunk.get("error") is not None:
             self._take_error(chunk["error"])
-        for choice in chunk.get("choices") or ():
-            self._take_delta(choice.get("delta") or {}, at_ns)
+        for choice in _listed(chunk.get("choices")):
+            self._take_delta(_mapped(choice.get("delta")), at_ns)
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         self._take_common(chunk)
 
@@ -81,10 +82,11 @@ class ChatFacts:
         except ValueError:
             self._fail("bad_body", body[:_MESSAGE_LIMIT].decode("utf-8", "replace"))
             return
-        if not isinstance(answer, dict) or not answer.get("choices"):
+        choices = _listed(answer.get("choices")) if isinstance(answer, dict) else []
+        if not choices:
             self._fail("bad_body", "the answer holds no choices")
             return
-        self.finish_reason = answer["choices"][0].get("finish_reason")
+        self.finish_reason = choices[0].get("finish_reason")
         self._take_common(answer)
         self.done = True
 
@@ -115,12 +117,12 @@ class ChatFacts:
             return
         self.input_tokens = _whole(usage.get("prompt_tokens"), self.input_tokens)
         self.output_tokens = _whole(usage.get("completion_tokens"), self.output_tokens)
-        prompt_details = usage.get("prompt_tokens_details") or {}
+        prompt_details = _mapped(usage.get("prompt_tokens_details"))
         self.cached_tokens = _whole(prompt_details.get("cached_tokens"), self.cached_tokens)
-        details = usage.get("completion_tokens_details") or {}
+        details = _mapped(usage.get("completion_tokens_details"))
         self.reasoning_tokens = _whole(details.get("reasoning_tokens"), self.reasoning_tokens)
         cost = usage.get("costInUSD")
-        if isinstance(cost, int | float):
+        if isinstance(cost, int | float) and not isinstance(cost, bool):
             self.cost_usd = float(cost)
 
     def _take_error(self, error: object) -> None:
@@ -133,6 +135,15 @@ class ChatFacts:
     def _fail(self, kind: str, message: str) -> None:
         if self.error_type is None:
             self.error_type, self.error_message = kind, message
+
+
+def _listed(value: object) -> list[dict[str, Any]]:
+    """Return the objects of a JSON array; whatever else a broken gateway sends there counts as none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _mapped(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _whole(value: object, otherwise: int | None) -> int | None:

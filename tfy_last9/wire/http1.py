@@ -37,7 +37,9 @@ class ResponseReader:
         except httptools.HttpParserUpgrade as error:
             raise ProtocolError("the peer switched protocols") from error
         except httptools.HttpParserError as error:
-            raise ProtocolError(str(error) or type(error).__name__) from error
+            if not self.complete:
+                raise ProtocolError(str(error) or type(error).__name__) from error
+            self.keep_alive = False
 
     def end_of_input(self) -> None:
         """Say that the peer closed: completes a body that only the end of the connection delimits."""
@@ -47,10 +49,13 @@ class ResponseReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header (called by the parser)."""
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if not self._is_over():
+            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Fix status and framing (called by the parser)."""
+        if self._is_over():
+            return
         status = self._parser.get_status_code()
         if status < 200:  # noqa: PLR2004 - 1xx: the real response follows
             self.headers.clear()
@@ -63,13 +68,20 @@ class ResponseReader:
 
     def on_body(self, body: bytes) -> None:
         """Pass body bytes on (called by the parser)."""
-        self._on_body(body)
+        if not self._is_over():
+            self._on_body(body)
 
     def on_message_complete(self) -> None:
         """Note the end of the message (called by the parser)."""
-        if self.status is not None:
+        if self.status is not None and not self._is_over():
             self.complete = True
             self.keep_alive = self._parser.should_keep_alive()
+
+    def _is_over(self) -> bool:
+        """Tell whether this is more than was asked for; such a connection is not used again."""
+        if self.complete:
+            self.keep_alive = False
+        return self.complete
 
 
 def request_head(method: str, target: str, headers: dict[str, str]) -> bytes:
