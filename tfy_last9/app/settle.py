@@ -55,6 +55,8 @@ class SettleOutcome:
     """Spans that could not be read."""
     error: str | None
     """Why the evidence is not up to date; None when the last look succeeded."""
+    looked_ns: int | None = None
+    """When the last look at everything began that nothing was cut from; None without one."""
 
 
 def watch(
@@ -148,6 +150,7 @@ class _Waiting:
     problems: dict[str, None] = field(default_factory=dict)
     seen_everything: bool = False
     last_was_everything: bool = False
+    looked_ns: int | None = None
 
     def look(self) -> None:
         """Look once: everything the first time and once more when complete, else what is missing.
@@ -206,9 +209,11 @@ class _Waiting:
             truncated=tuple(sorted(self.truncated, key=lambda part: part.start_ns)),
             problems=tuple(sorted(self.problems)),
             error=self.error,
+            looked_ns=self.looked_ns,
         )
 
     def _look_at_everything(self) -> None:
+        asked_ns = self.clock.now_ns()
         before, self.truncated = self.truncated, {}
         try:
             self._add(self.source.run(self.run_id, self.window, self.book.trace_ids()))
@@ -216,6 +221,8 @@ class _Waiting:
             self.truncated |= before
             raise
         self.seen_everything = True
+        if not self.truncated:
+            self.looked_ns = asked_ns
 
     def _look_up(self, trace_id: str, around: Window) -> None:
         asked_ns = self.clock.now_ns()

@@ -12,6 +12,7 @@ from tfy_last9.adapters.last9.client import Last9Client
 from tfy_last9.adapters.last9.links import link_base
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.last9.source import Last9Source
+from tfy_last9.adapters.last9.survey import Reach
 from tfy_last9.adapters.runfolder.asked import attribute_names
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
@@ -21,10 +22,19 @@ from tfy_last9.cli.console import Console
 from tfy_last9.cli.watching import Watcher
 from tfy_last9.errors import TfyError
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.run import EvidenceRecord, Manifest, SettlePoint, Window
+from tfy_last9.model.run import (
+    Collection,
+    EvidenceRecord,
+    Look,
+    Manifest,
+    SettlePoint,
+    Window,
+)
 
 PAD_NS = 5_000_000_000
 """Clocks of generator and gateway may differ: the window reaches this much further on both sides."""
+MOST_KEPT = 20
+"""Collections that evidence.json remembers."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -43,6 +53,11 @@ class Collector:
         labels = attribute_names(objectives)
         self._source = Last9Source(self._client, settings, self._clock, labels)
         self._book = self._open.enter_context(EvidenceStore(folder, required_roles(objectives)))
+        self._earlier_looks: tuple[Look, ...] = ()
+        self._earlier: tuple[Collection, ...] = ()
+        if folder.evidence_path.is_file():
+            before = folder.read_evidence()
+            self._earlier_looks, self._earlier = before.looks, before.collections
         self._watcher: Watcher | None = None
         self._warnings: tuple[str, ...] = ()
 
@@ -126,10 +141,28 @@ class Collector:
             warnings=self._warnings,
             reach=self._source.reach.value,
             contents=self._source.contents,
+            looks=(*self._earlier_looks, *self._looks(window, outcome))[-MOST_KEPT:],
+            collections=(*self._earlier, self._collection(outcome, error))[-MOST_KEPT:],
         )
         record = self._placed(record)
         self._folder.write_evidence(record)
         return record
+
+    def _looks(self, window: Window | None, outcome: SettleOutcome | None) -> tuple[Look, ...]:
+        if window is None or outcome is None or outcome.looked_ns is None:
+            return ()
+        return (Look(window, outcome.looked_ns, self._source.reach is Reach.TRACES),)
+
+    def _collection(self, outcome: SettleOutcome | None, error: str | None) -> Collection:
+        return Collection(
+            at_ns=self._clock.now_ns(),
+            expected=outcome.expected if outcome else 0,
+            complete=outcome.complete if outcome else 0,
+            spans=self._book.saved_spans,
+            queries=self._client.counters.queries,
+            bytes_fetched=self._client.counters.bytes,
+            error=error,
+        )
 
     def _placed(self, record: EvidenceRecord) -> EvidenceRecord:
         """Add where the traces are, as far as that is known."""

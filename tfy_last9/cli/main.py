@@ -22,6 +22,7 @@ from tfy_last9.cli.console import Console
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
 from tfy_last9.cli.planning import describe
+from tfy_last9.cli.recollect import collect_again
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
 from tfy_last9.cli.traces import TracesRequest, show_traces
 from tfy_last9.errors import ExitCode, TfyError
@@ -122,12 +123,9 @@ def check(
 
 @app.command()
 def collect(run: RunArgument, quiet: QuietOption = False) -> None:
-    """Fetch the evidence of a stored run again, from any machine, and decide again."""
-    console, folder = Console(quiet=quiet), RunFolder(run)
-    folder.read_manifest()
-    folder.evidence_path.unlink(missing_ok=True)
-    judging.complete(folder, from_environment(read_environment()), console)
-    raise typer.Exit(judging.conclude(folder, load_objectives(folder.slo_path), console))
+    """Fetch the evidence of a stored run again, from any machine; decide again and say what changed."""
+    settings = from_environment(read_environment())
+    raise typer.Exit(collect_again(RunFolder(run), settings, Console(quiet=quiet)))
 
 
 @app.command()

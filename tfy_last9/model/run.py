@@ -93,6 +93,30 @@ class SettlePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A look at everything in a window: what it did not show was not visible then."""
+
+    window: Window
+    asked_ns: int
+    roots_only: bool
+    """True where it proves absence only for roots that carry the run id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One time that the evidence was fetched."""
+
+    at_ns: int
+    expected: int
+    complete: int
+    spans: int
+    """Of the run, as saved."""
+    queries: int
+    bytes_fetched: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceRecord:
     """`evidence.json`: how the spans were fetched, and whether that can be trusted."""
 
@@ -122,6 +146,10 @@ class EvidenceRecord:
     """What is known less well than usual, in words; shown, and no reason to doubt the evidence."""
     reach: str = "window"
     """`window`: every span of the gateway in the time of the run; `traces`: the run's traces by id."""
+    looks: tuple[Look, ...] = ()
+    """The last look at everything of each collection, oldest first; a later collection starts from them."""
+    collections: tuple[Collection, ...] = ()
+    """Every time that the evidence was fetched, oldest first."""
     contents: str = ""
     """How prompts and completions were kept out, in words."""
     schema: int = EVIDENCE_SCHEMA

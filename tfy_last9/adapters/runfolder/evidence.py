@@ -6,15 +6,18 @@ makes it safe to add pages from a watching thread while load runs.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-import orjson
-
-from tfy_last9.adapters.runfolder.database import literal, open_database, write_parquet
+from tfy_last9.adapters.runfolder import evidence_sql as sql
+from tfy_last9.adapters.runfolder.database import (
+    literal,
+    open_database,
+    scalar_int,
+    write_parquet,
+)
 from tfy_last9.adapters.runfolder.join import assign_roles, join_books, load_facts
+from tfy_last9.adapters.runfolder.waiting import Waiting
 from tfy_last9.model.request import ledger_columns
 from tfy_last9.model.run import Window
 from tfy_last9.model.trace import EVIDENCE_COLUMNS
@@ -26,102 +29,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
-    from tfy_last9.model.trace import Role, Span
+    from tfy_last9.model.trace import Role
 
-PAD_NS = 2_000_000_000
-"""Clocks of worker and gateway may differ a little."""
-MERGE_NS = 10_000_000_000
-"""Windows closer than this become one: a query costs more than the extra rows."""
-TRACE_IDS = 500
-
-SEEN_COLUMNS = ("unseen_ns", "first_seen_ns")
-FETCHED_COLUMNS = {
-    name: kind for name, kind in EVIDENCE_COLUMNS.items() if name not in SEEN_COLUMNS
-}
-ANSWER_COLUMNS = ("status", "status_message", "start_ns", "duration_ns", "attributes")
-"""What copies of one span may disagree about."""
-
-BADNESS = "({0}.status = 'error', {0}.duration_ns, -{0}.start_ns)"
-"""Copies of a span that disagree count by the worse one, as `wire.spans.distinct` does within a page."""
-
-NEW_SPANS = """
-INSERT INTO spans BY NAME
-SELECT i.*, $asked AS first_seen_ns
-FROM (SELECT DISTINCT ON (trace_id, span_id) * FROM incoming
-      ORDER BY trace_id, span_id, status = 'error' DESC, duration_ns DESC, start_ns,
-               role = 'root' DESC, name) i
-ANTI JOIN spans s ON s.trace_id = i.trace_id AND s.span_id = i.span_id
-"""
-
-EARLIER_SIGHT = """
-UPDATE spans SET first_seen_ns = $asked FROM incoming i
-WHERE spans.first_seen_ns > $asked AND spans.trace_id = i.trace_id AND spans.span_id = i.span_id
-"""
-
-ROOT_SIGHT = """
-UPDATE spans SET role = 'root' FROM incoming i
-WHERE spans.role = 'other' AND i.role = 'root'
-  AND spans.trace_id = i.trace_id AND spans.span_id = i.span_id
-"""
-"""Only the trace as a whole tells who is the root; a page that thought so is heard, see `join.ROLES`."""
-
-WORSE_SIGHT = """
-UPDATE spans SET {assignments} FROM incoming i
-WHERE spans.trace_id = i.trace_id AND spans.span_id = i.span_id AND {worse} > {held}
-""".format(
-    assignments=", ".join(f"{name} = i.{name}" for name in ANSWER_COLUMNS),
-    worse=BADNESS.format("i"),
-    held=BADNESS.format("spans"),
-)
-
-OUTSTANDING_WINDOWS = """
-WITH waits AS (
-    SELECT started_utc_ns - {pad} AS start_ns,
-           greatest(started_utc_ns, coalesce(finished_utc_ns, started_utc_ns)) + {pad} AS end_ns
-    FROM joins WHERE is_expected AND NOT is_complete AND started_utc_ns IS NOT NULL
-), marked AS (
-    SELECT *, start_ns - max(end_ns) OVER (
-        ORDER BY start_ns, end_ns ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS gap_ns
-    FROM waits
-), numbered AS (
-    SELECT *, count(*) FILTER (gap_ns >= {merge}) OVER (
-        ORDER BY start_ns, end_ns ROWS UNBOUNDED PRECEDING) AS island
-    FROM marked
-)
-SELECT min(start_ns), max(end_ns) FROM numbered GROUP BY island ORDER BY 1
-"""
-"""Up to the finish, not only the start: the Model span of a fallback starts when the first attempt is over."""
-
-CLAIMED = """
-CREATE OR REPLACE TEMP TABLE claimed AS
-WITH traces AS (
-    SELECT trace_id FROM joins WHERE trace_id IS NOT NULL
-    UNION SELECT client_trace_id FROM facts
-    UNION SELECT trace_id FROM spans WHERE run_id = $run_id
-), kept AS (
-    SELECT s.trace_id, s.span_id, r.role, s.run_id, s.start_ns, s.first_seen_ns
-    FROM spans s JOIN roles r USING (trace_id, span_id) SEMI JOIN traces t ON t.trace_id = s.trace_id
-)
-SELECT k.trace_id, k.span_id, any_value(k.role) AS role, max(l.asked_ns) AS unseen_ns
-FROM kept k LEFT JOIN looks l
-  ON l.end_ns > k.start_ns AND l.asked_ns < k.first_seen_ns AND l.start_ns <= k.start_ns
- AND (NOT l.roots_only OR (k.role = 'root' AND k.run_id = $run_id))
-GROUP BY k.trace_id, k.span_id
-"""
-"""A look at roots asked for the run id: it proves nothing about a root that does not carry it."""
-
-CLAIMED_SPANS = """
-SELECT {columns}
-FROM (SELECT * EXCLUDE (role) FROM spans) JOIN claimed USING (trace_id, span_id)
-ORDER BY trace_id, start_ns, span_id
-"""
-
-COMPLETED_LEDGER = """
-SELECT {columns}
-FROM (SELECT * EXCLUDE (trace_id, root_span_id, join_path) FROM read_parquet({ledger})) l
-JOIN (SELECT seq, trace_id, root_span_id, join_path FROM joins) j USING (seq)
-ORDER BY seq
-"""
+BATCH = 50_000
+"""Spans taken in at a time."""
 
 
 class EvidenceStore:
@@ -133,6 +44,11 @@ class EvidenceStore:
         self._run_id = folder.read_manifest().run_id
         self._lock = Lock()
         self._database = _empty_book()
+        self._waiting = Waiting()
+        self.saved_spans = 0
+        """Spans of the run in `spans.parquet`, as far as this book wrote or found it."""
+        if folder.spans_path.is_file():
+            self._remember(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -143,19 +59,16 @@ class EvidenceStore:
     def close(self) -> None:
         """Free the memory; what was not saved is gone."""
         with self._lock:
+            self._waiting.close()
             self._database.close()
 
     def add(self, page: Page) -> None:
         """Keep the spans that are new, and remember what the look covered."""
         with self._lock:
             self._note_look(page)
-            if page.spans:
-                self._load(page.spans)
-                asked = {"asked": page.asked_ns}
-                self._database.execute(EARLIER_SIGHT, asked)
-                self._database.execute(WORSE_SIGHT)
-                self._database.execute(ROOT_SIGHT)
-                self._database.execute(NEW_SPANS, asked)
+            self._waiting.put(page.spans, page.asked_ns)
+            if self._waiting.lines >= BATCH:
+                self._merge()
 
     def outstanding(self) -> Outstanding:
         """Compare with the sealed ledger: how many expected traces are complete, where the rest may be."""
@@ -165,12 +78,12 @@ class EvidenceStore:
                 "SELECT count(*), count(*) FILTER (is_complete) FROM joins WHERE is_expected"
             ).fetchone()
             windows = self._database.execute(
-                OUTSTANDING_WINDOWS.format(pad=PAD_NS, merge=MERGE_NS)
+                sql.OUTSTANDING_WINDOWS.format(pad=sql.PAD_NS, merge=sql.MERGE_NS)
             ).fetchall()
             ids = self._database.execute(
                 "SELECT trace_id FROM joins WHERE is_expected AND NOT is_complete "
                 "AND trace_id IS NOT NULL GROUP BY 1 ORDER BY min(seq) LIMIT ?",
-                [TRACE_IDS],
+                [sql.TRACE_IDS],
             ).fetchall()
         expected, complete = row or (0, 0)
         return Outstanding(
@@ -198,33 +111,55 @@ class EvidenceStore:
         """
         with self._lock:
             self._compare()
-            self._database.execute(CLAIMED, {"run_id": self._run_id})
-            spans = CLAIMED_SPANS.format(columns=", ".join(EVIDENCE_COLUMNS))
+            self._database.execute(sql.CLAIMED, {"run_id": self._run_id})
+            spans = sql.CLAIMED_SPANS.format(columns=", ".join(EVIDENCE_COLUMNS))
             write_parquet(self._database, spans, self._folder.spans_path)
-            ledger = COMPLETED_LEDGER.format(
+            self.saved_spans = scalar_int(self._database, "SELECT count(*) FROM claimed")
+            ledger = sql.COMPLETED_LEDGER.format(
                 columns=", ".join(ledger_columns()), ledger=literal(self._folder.ledger_path)
             )
             write_parquet(self._database, ledger, self._folder.ledger_path)
 
+    def spans(self) -> int:
+        """Return how many spans the book holds, the run's and others'."""
+        with self._lock:
+            self._merge()
+            return scalar_int(self._database, "SELECT count(*) FROM spans")
+
     def _compare(self) -> None:
+        self._merge()
         load_facts(self._database, self._folder.require_ledger())
         assign_roles(self._database)
         join_books(self._database, self._required)
 
-    def _load(self, spans: Sequence[Span]) -> None:
-        """Load spans by way of a file: one parse in C, no object per value (150k spans a second)."""
-        with tempfile.TemporaryDirectory(prefix="tfy-last9-page-") as place:
-            file = Path(place) / "spans.ndjson"
-            with file.open("wb") as lines:
-                lines.writelines(
-                    orjson.dumps(span, default=dict, option=orjson.OPT_APPEND_NEWLINE)
-                    for span in spans
+    def _merge(self) -> None:
+        """Take the waiting spans in. Batches, because each costs one pass over the keys of the book."""
+        if not self._waiting.lines:
+            return
+        columns = ", ".join(f"{name}: '{kind}'" for name, kind in sql.FETCHED_COLUMNS.items())
+        file = literal(self._waiting.written())
+        self._database.execute(sql.INCOMING.format(file=file, columns=columns))
+        self._database.execute(sql.KNOWN)
+        if scalar_int(self._database, "SELECT count(*) FROM known"):
+            for statement in (sql.EARLIER_SIGHT, sql.WORSE_SIGHT, sql.ROOT_SIGHT):
+                self._database.execute(statement)
+        self._database.execute(sql.NEW_SPANS)
+        self._waiting.clear()
+
+    def _remember(self, folder: RunFolder) -> None:
+        """Begin with what an earlier collection saw, and with where it looked."""
+        columns = ", ".join(sql.FETCHED_COLUMNS)
+        self._database.execute(
+            sql.SEEN_BEFORE.format(columns=columns, file=literal(folder.spans_path))
+        )
+        self.saved_spans = scalar_int(self._database, "SELECT count(*) FROM spans")
+        if folder.evidence_path.is_file():
+            for look in folder.read_evidence().looks:
+                window = look.window
+                self._database.execute(
+                    "INSERT INTO looks VALUES (?, ?, ?, ?)",
+                    [window.start_ns, window.end_ns, look.asked_ns, look.roots_only],
                 )
-            listed = ", ".join(f"{name}: '{kind}'" for name, kind in FETCHED_COLUMNS.items())
-            self._database.execute(
-                f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT * FROM read_json({literal(file)}, "  # noqa: S608 - column names are constants
-                f"format='newline_delimited', columns={{{listed}}})"
-            )
 
     def _note_look(self, page: Page) -> None:
         """Remember the covered time; a slice whose answer was cut off proves nothing about absence."""
@@ -239,8 +174,10 @@ def _empty_book() -> duckdb.DuckDBPyConnection:
     database = open_database()
     database.execute("ATTACH ':memory:' AS book (COMPRESS)")
     database.execute("USE book")
-    columns = ", ".join(f"{name} {kind}" for name, kind in FETCHED_COLUMNS.items())
-    database.execute(f"CREATE TABLE spans ({columns}, first_seen_ns BIGINT)")
+    columns = ", ".join(f"{name} {kind}" for name, kind in sql.FETCHED_COLUMNS.items())
+    database.execute(
+        f"CREATE TABLE spans ({columns}, first_seen_ns BIGINT, known_unseen_ns BIGINT)"
+    )
     database.execute(
         "CREATE TABLE looks (start_ns BIGINT, end_ns BIGINT, asked_ns BIGINT, roots_only BOOLEAN)"
     )

@@ -21,7 +21,7 @@ from tfy_last9.model.objective import (
     Threshold,
 )
 from tfy_last9.model.request import LedgerRow
-from tfy_last9.model.run import Manifest, Window
+from tfy_last9.model.run import EvidenceRecord, Manifest, Window
 from tfy_last9.model.scenario import (
     Api,
     ArrivalKind,
@@ -248,6 +248,25 @@ def build_page(spans: list[Span], asked_s: float = 50.0, **overrides: object) ->
     """A look at everything, `asked_s` seconds after schedule zero."""
     page = Page(WHOLE_RUN, EPOCH_NS + round(asked_s * S), False, spans, ())
     return replace(page, **overrides)  # type: ignore[arg-type]
+
+
+def build_record(**overrides: object) -> EvidenceRecord:
+    record = EvidenceRecord(
+        strategy="rows",
+        window=WHOLE_RUN,
+        region="r",
+        organisation="o",
+        cluster=None,
+        link_base=None,
+        queries=1,
+        rows_fetched=1,
+        bytes_fetched=1,
+        truncated=(),
+        late_after_s=30.0,
+        deadline_s=60.0,
+        settled=True,
+    )
+    return replace(record, **overrides)  # type: ignore[arg-type]
 
 
 def collect(folder: RunFolder, *pages: Page) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runfolder_builders import (
@@ -17,6 +18,7 @@ from runfolder_builders import (
     WHOLE_RUN,
     S,
     build_page,
+    build_record,
     build_row,
     build_span,
     build_trace,
@@ -28,7 +30,8 @@ from runfolder_builders import (
 
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
-from tfy_last9.model.run import Window
+from tfy_last9.adapters.runfolder.reduce import Reduction
+from tfy_last9.model.run import Look, Window
 from tfy_last9.model.trace import Role, Span, SpanStatus
 from tfy_last9.ports import Outstanding, Page
 
@@ -104,15 +107,14 @@ def test_a_row_whose_trace_was_lost_stays_unjoined(tmp_path: Path) -> None:
     assert joins(folder) == [(0, None, trace_of(0), build_span(0, Role.ROOT).span_id)]
 
 
-def test_collecting_again_starts_from_what_the_client_knew(tmp_path: Path) -> None:
+def test_collecting_again_keeps_what_was_seen_before(tmp_path: Path) -> None:
     rows = [build_row(0), build_row(1, trace_id=None, root_span_id=None)]
     folder = sealed_folder(tmp_path, rows)
     everything = build_page(build_trace(0) + build_trace(1))
     collect(folder, everything)
     first = joins(folder)
     collect(folder, build_page([]))
-    assert paths(folder) == [None, None]
-    assert joins(folder)[1][2] is None
+    assert joins(folder) == first
     collect(folder, everything)
     assert joins(folder) == first
 
@@ -300,3 +302,44 @@ def test_a_look_at_roots_proves_nothing_about_a_root_without_the_run_id(tmp_path
     collect(folder, early, build_page([*bare, *build_trace(1)], asked_s=50))
     roots = [row for row in saved(folder, "role, trace_id, unseen_ns") if row[0] == "root"]
     assert roots == [("root", trace_of(0), None), ("root", trace_of(1), early.asked_ns)]
+
+
+def test_a_span_of_an_earlier_collection_keeps_the_instants_of_its_sight(tmp_path: Path) -> None:
+    folder = sealed_folder(tmp_path, [build_row(0)])
+    collect(folder, build_page([], asked_s=10), build_page(build_trace(0), asked_s=50))
+    before = saved(folder, "span_id, unseen_ns, first_seen_ns")
+    collect(folder, build_page(build_trace(0), asked_s=90_000))
+    assert saved(folder, "span_id, unseen_ns, first_seen_ns") == before
+    assert before[0][1:] == (EPOCH_NS + 10 * S, EPOCH_NS + 50 * S)
+
+
+def test_a_trace_that_a_later_collection_finds_is_late_and_not_lost(tmp_path: Path) -> None:
+    """The earlier look at everything is kept in evidence.json: it proves when the trace was not there."""
+    folder = sealed_folder(tmp_path, [build_row(0)])
+    collect(folder, build_page([], asked_s=100))
+    look = Look(WHOLE_RUN, EPOCH_NS + 100 * S, roots_only=False)
+    folder.write_evidence(build_record(looks=(look,)))
+    collect(folder, build_page(build_trace(0), asked_s=90_000))
+    assert {row[0] for row in saved(folder, "unseen_ns")} == {EPOCH_NS + 100 * S}
+    with Reduction(folder, ()) as reduction:
+        found = reduction.accounting()
+    assert (found.late, found.lost, found.joined) == (1, 0, 0)
+
+
+def test_spans_are_taken_in_by_the_batch_and_at_once_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfy_last9.adapters.runfolder.evidence.BATCH", 4)
+    folder = sealed_folder(tmp_path, [build_row(n) for n in range(5)])
+    with EvidenceStore(folder, REQUIRED) as store:
+        for n in range(5):
+            store.add(build_page(build_trace(n)))
+        assert store.spans() == 15
+        assert store.outstanding().complete == 5
+
+
+def test_the_ledger_names_its_traces_by_header_or_by_what_was_sent(tmp_path: Path) -> None:
+    bare = build_row(1, trace_id=None, root_span_id=None)
+    folder = sealed_folder(tmp_path, [build_row(0), bare])
+    with EvidenceStore(folder, REQUIRED) as store:
+        assert set(store.trace_ids()) == {trace_of(0), bare["client_trace_id"]}
