@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from tfy_last9.errors import ConfigurationError, MissingSettings
+from tfy_last9.model.scenario import Scenario
 
 NO_GATEWAY = "no gateway to test: TFY_GATEWAY_URL and TFY_API_KEY are not set"
 GATEWAY_REMEDIES = (
-    "rehearse in the embedded sandbox with `--sandbox`, or set both variables (environment or .env): "
-    "the base URL of your TrueFoundry AI Gateway, and a personal or virtual account token"
+    "rehearse in the embedded sandbox (`gate --sandbox`; for `locust -f`, run `tfy-last9 sandbox "
+    "--env-file .env` in another terminal), or set both, in the environment or .env: the base URL of "
+    "your TrueFoundry AI Gateway, and a personal or virtual account token"
 )
 
 
@@ -46,6 +48,21 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
         if not value:
             raise MissingSettings(f"{name} is not set", hint=GATEWAY_REMEDIES)
     return GatewaySettings(checked_url("TFY_GATEWAY_URL", url), key)
+
+
+def arm_gateways(environment: Mapping[str, str], scenario: Scenario) -> dict[str, GatewaySettings]:
+    """Return the gateway of each arm. Raises `MissingSettings` naming the arm and its variable."""
+    found = {}
+    for arm in scenario.sides:
+        for name in (arm.gateway, arm.key):
+            if not environment.get(name):
+                raise MissingSettings(
+                    f"{name} is not set, and arm {arm.name!r} of the scenario needs it",
+                    hint="set it (environment or .env), or take it out of the scenario's arms",
+                )
+        url = checked_url(arm.gateway, environment[arm.gateway])
+        found[arm.name] = GatewaySettings(url, environment[arm.key])
+    return found
 
 
 def checked_url(name: str, url: str) -> str:

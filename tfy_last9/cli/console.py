@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass, field
 
 from tfy_last9.errors import TfyError
+
+LOG_EVERY_S = 5.0
+"""Between two lines of progress where nothing can be rewritten, as in a CI log."""
 
 
 @dataclass(slots=True)
@@ -14,16 +18,22 @@ class Console:
 
     quiet: bool = False
     _transient: bool = field(default=False, init=False)
+    _told_s: float = field(default=0.0, init=False)
 
     def say(self, line: str) -> None:
         """Print a line of progress."""
         if not self.quiet:
             self._clear()
+            self._told_s = time.monotonic()
             print(line, file=sys.stderr, flush=True)
 
     def tick(self, line: str) -> None:
-        """Show a line that the next one replaces; on something that is not a terminal, nothing."""
-        if self.quiet or not sys.stderr.isatty():
+        """Show how it goes: a line that the next one replaces, or one every few seconds in a log."""
+        if self.quiet:
+            return
+        if not sys.stderr.isatty():
+            if time.monotonic() - self._told_s >= LOG_EVERY_S:
+                self.say(line)
             return
         print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
         self._transient = True

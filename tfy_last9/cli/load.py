@@ -22,7 +22,6 @@ from tfy_last9.model.scenario import Scenario
 LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
 SPAWN_RATE_PER_S = 100
 GRACE_S = 15.0
-REPORT_EVERY_S = 5.0
 LOG = "load.log"
 
 
@@ -30,7 +29,12 @@ class LoadProcess:
     """Locust running one scenario."""
 
     def __init__(
-        self, folder: RunFolder, scenario: Scenario, gateway: GatewaySettings, workers: int
+        self,
+        folder: RunFolder,
+        scenario: Scenario,
+        gateway: GatewaySettings,
+        workers: int,
+        arms: Mapping[str, GatewaySettings],
     ) -> None:
         self._folder = folder
         self._log = (folder.path / LOG).open("wb")
@@ -40,7 +44,7 @@ class LoadProcess:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to handle
-            env=_environment(folder, gateway),
+            env=_environment(folder, gateway) | _arms(scenario, arms),
         )
 
     def watch(self, console: Console, check: Callable[[], None]) -> str | None:
@@ -48,19 +52,13 @@ class LoadProcess:
 
         `check` is called often and may raise: the load is then ended before the error goes on.
         """
-        reported = time.monotonic()
         try:
             while self._process.poll() is None:
                 check()
                 time.sleep(0.2)
                 progress = read_progress(self._folder)
-                if progress is None:
-                    continue
-                line = progress_line(progress)
-                console.tick(line)
-                if time.monotonic() - reported >= REPORT_EVERY_S and not sys.stderr.isatty():
-                    reported = time.monotonic()
-                    console.say(line)
+                if progress is not None:
+                    console.tick(progress_line(progress))
         except (TfyError, KeyboardInterrupt):
             self.stop()
             raise
@@ -96,14 +94,23 @@ def _command(scenario: Scenario, workers: int) -> list[str]:
     return [*command, "--processes", str(workers)] if workers > 1 else command
 
 
-def _environment(folder: RunFolder, gateway: GatewaySettings) -> Mapping[str, str]:
+def _environment(folder: RunFolder, gateway: GatewaySettings) -> dict[str, str]:
     """Return the child's environment: the key travels here, never as an argument."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    unwanted = ("LOCUST_", "LAST9_")  # no surprises from the shell, and no token it does not need
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return kept | {
         "TFY_RUN_DIR": str(folder.path.resolve()),
         "TFY_GATEWAY_URL": gateway.url,
         "TFY_API_KEY": gateway.api_key,
     }
+
+
+def _arms(scenario: Scenario, gateways: Mapping[str, GatewaySettings]) -> dict[str, str]:
+    """Return the variables that the arms name: in the sandbox nobody has set them."""
+    found = {}
+    for arm in scenario.sides:
+        found[arm.gateway], found[arm.key] = gateways[arm.name].url, gateways[arm.name].api_key
+    return found
 
 
 def read_progress(folder: RunFolder) -> dict[str, Any] | None:

@@ -151,7 +151,7 @@ def _requests(found: Accounting) -> str:
 
 def _traces(found: Accounting) -> str:
     if found.expected_traces == 0:
-        return "none expected"
+        return "nothing to compare with Last9"
     parts = {
         "on time": found.joined,
         "late": found.late,
@@ -173,7 +173,7 @@ def _sum(parts: dict[str, int]) -> str:
 
 def _lag(found: Accounting) -> str:
     if found.lag is None:
-        return "unknown: no trace was seen to arrive"
+        return "unknown: nobody looked while traces arrived"
     middle = "" if found.lag_p50_s is None else f"p50 {significant(found.lag_p50_s)} s, "
     most = "" if found.lag_max_s is None else f", max {significant(found.lag_max_s)} s"
     return f"{middle}{quantile(found.lag)}{most} from answer to first sight (upper bounds)"

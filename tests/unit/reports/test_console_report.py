@@ -105,5 +105,5 @@ def test_a_run_without_objectives_or_traces_can_still_be_shown():
     books = replace(VERDICT.accounting, expected_traces=0)
     facts = replace(VERDICT.validity, start_lag_p99_ms=None, hub_lag_p99_ms=None)
     text = report(replace(INVALID, findings=(), accounting=books, validity=facts))
-    assert "traces    none expected" in text
+    assert "traces    nothing to compare with Last9" in text
     assert "budget" not in text
