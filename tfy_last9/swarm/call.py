@@ -23,6 +23,8 @@ class Call:
     headers: Mapping[str, str]
     """Correlation headers and the target's own; never the key, which drivers hold themselves."""
     client_trace_id: str
+    arm: str | None = None
+    """Name of the arm; None without arms."""
 
 
 @dataclass(slots=True)

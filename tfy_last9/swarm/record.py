@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import LedgerRow, Outcome
-from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.scenario import Cache, Scenario, Target
 from tfy_last9.swarm.call import Answer, Call
+from tfy_last9.wire.chat import opened_by_nonce
 from tfy_last9.wire.gateway import (
     CACHE_STATUS_HEADER,
     METADATA_HEADER,
@@ -41,6 +42,16 @@ class Epoch:
         return None if monotonic_ns is None else monotonic_ns - self.monotonic_ns
 
 
+def _targets(scenario: Scenario) -> dict[tuple[int, int | None], tuple[Target, str | None]]:
+    """Return target and arm name for every (target, arm) of the schedule."""
+    found: dict[tuple[int, int | None], tuple[Target, str | None]] = {}
+    for number, target in enumerate(scenario.targets):
+        found[number, None] = target, None
+        for side, arm in enumerate(scenario.sides):
+            found[number, side] = arm.applied_to(target), arm.name
+    return found
+
+
 class Recorder:
     """Makes the calls and the rows of one worker in one run."""
 
@@ -49,12 +60,13 @@ class Recorder:
         self._run_id = run_id
         self._worker = worker
         self._epoch = epoch
+        self._targets = _targets(scenario)
         self.zero_ns = 0
         """Monotonic instant of schedule zero; set when the run starts."""
 
     def call(self, arrival: Arrival) -> Call:
         """Return the request an arrival stands for."""
-        target = self._scenario.targets[arrival.target]
+        target, arm = self._targets[arrival.target, arrival.arm]
         request_id = f"{self._run_id}.{arrival.seq}"
         trace_id, span_id = trace_ids(request_id)
         labels = dict(self._scenario.metadata) | {
@@ -64,13 +76,17 @@ class Recorder:
             "phase": arrival.phase,
             "target": target.name,
         }
+        if arm is not None:
+            labels["arm"] = arm
         headers = {
             **target.headers,
             METADATA_HEADER: metadata_header(labels),
             "traceparent": traceparent(trace_id, span_id),
         }
         prompt = self._scenario.prompts[arrival.prompt]
-        return Call(arrival, request_id, target, prompt, headers, trace_id)
+        if self._scenario.cache is Cache.COLD:
+            prompt = opened_by_nonce(prompt, request_id)
+        return Call(arrival, request_id, target, prompt, headers, trace_id, arm)
 
     def row(self, call: Call, answer: Answer) -> LedgerRow:
         """Return the row of a call that was made."""
@@ -117,6 +133,7 @@ class Recorder:
             "request_id": call.request_id,
             "worker": self._worker,
             "seq": arrival.seq,
+            "arm": call.arm,
             "phase": arrival.phase,
             "target": target.name,
             "provider": target.provider,

@@ -73,6 +73,7 @@ class StreamDriver:
         while self._idle:
             self._idle.pop().close()
         self._deadlines.close()
+        self.clock.close()
 
     def _deliver(self, request: bytes, answer: Answer) -> Connection | None:
         """Hand the request to the kernel on an idle or a new connection; None if that failed."""

@@ -57,10 +57,18 @@ class KernelClock:
     and then follows that.
     """
 
-    __slots__ = ("_offset_ns",)
+    __slots__ = ("_keeper", "_offset_ns")
 
     def __init__(self) -> None:
+        # Linux stamps packets only while some socket asks for it, and begins a moment after the first
+        # one did (netstamp_needed in net/core/dev.c): without this one, the first answers go unstamped.
+        self._keeper = stdlib_socket.socket(stdlib_socket.AF_INET, stdlib_socket.SOCK_DGRAM)
+        ask_for_stamps(self._keeper)
         self.refresh()
+
+    def close(self) -> None:
+        """Stop asking for receive times."""
+        self._keeper.close()
 
     def refresh(self) -> None:
         """Measure the offset between the two clocks, keeping the tightest of three readings."""
@@ -94,8 +102,7 @@ class Connection:
         self._tls: ssl.SSLObject | None = None
         try:
             self.sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-            with suppress(OSError):  # not Linux: the user clock is used, and the ledger says so
-                self.sock.setsockopt(stdlib_socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            ask_for_stamps(self.sock)
             if origin.tls:
                 assert context is not None
                 self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -173,6 +180,12 @@ class Connection:
     def close(self) -> None:
         """Close without ceremony."""
         self.sock.close()
+
+
+def ask_for_stamps(sock: stdlib_socket.socket) -> None:
+    """Have the kernel note when packets arrive; elsewhere than on Linux the user clock has to do."""
+    with suppress(OSError):
+        sock.setsockopt(stdlib_socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int | None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from locust.env import Environment
 
-from tfy_last9.adapters.environment import GatewaySettings
+from tfy_last9.adapters.environment import GatewaySettings, arm_gateways, read_environment
 from tfy_last9.adapters.files.scenario import scenario_from_json
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Driver as DriverName
-from tfy_last9.model.scenario import Limits
+from tfy_last9.model.scenario import Limits, Scenario
+from tfy_last9.swarm.arms import ArmsDriver
 from tfy_last9.swarm.call import Driver
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.session import Session, Share, failed_farewell
@@ -52,7 +53,7 @@ class Worker:
         part = Share(data["run_id"], data["worker"], data["workers"], data["start_ns"])
         try:
             scenario = scenario_from_json(data["scenario"])
-            driver = make_driver(scenario.driver, self._gateway, scenario.limits)
+            driver = make_arms_driver(scenario, self._gateway)
             self._session = Session(scenario, part, driver, self.pool, self._send, self._fire)
             self._session.start()
         except Exception as error:  # nobody else would notice: Locust only logs it
@@ -93,6 +94,17 @@ class Worker:
         if row.first_token_ns is not None:
             entry = self._environment.stats.get(row.target, "TTFT")
             entry.log((row.first_token_ns - row.due_ns) / _NS_PER_MS, 0)
+
+
+def make_arms_driver(scenario: Scenario, gateway: GatewaySettings) -> Driver:
+    """Return one driver, or one per arm where arms go to different gateways."""
+    if scenario.arms is None:
+        return make_driver(scenario.driver, gateway, scenario.limits)
+    places = arm_gateways(read_environment(), scenario)
+    made = {
+        place: make_driver(scenario.driver, place, scenario.limits) for place in places.values()
+    }
+    return ArmsDriver({arm: made[place] for arm, place in places.items()})
 
 
 def make_driver(name: DriverName, gateway: GatewaySettings, limits: Limits) -> Driver:

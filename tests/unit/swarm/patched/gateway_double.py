@@ -72,6 +72,7 @@ class Gateway:
 
     def _serve(self, sock, _):
         self.connections += 1
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = Peer(sock, self)
         try:
             while peer.read_request():
@@ -136,6 +137,7 @@ def gateway(script, **tls):
 @contextmanager
 def driver(url, limits=LIMITS, kind=StreamDriver):
     client = kind(url, KEY, limits)
+    gevent.sleep(0.02)  # the kernel begins to stamp packets a moment after it was asked to
     try:
         yield client
     finally:

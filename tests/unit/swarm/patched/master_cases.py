@@ -1,0 +1,300 @@
+"""What the master writes about a run, where it keeps rows, and whom the web UI serves."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import gevent
+import pytest
+
+from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.arrivals.schedule import Arrival, planned
+from tfy_last9.errors import ConfigurationError
+from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.swarm.breaker import STOP_AFTER, Breaker
+from tfy_last9.swarm.call import Answer
+from tfy_last9.swarm.guard import check_binding, refusal
+from tfy_last9.swarm.health import Counts, HealthMeter
+from tfy_last9.swarm.master import Run
+from tfy_last9.swarm.record import Epoch, Recorder
+from tfy_last9.swarm.spool import Spool
+from tfy_last9.wire.traceparent import trace_ids
+
+ROOT = Path(__file__).parents[4]
+SHORT = load_scenario(ROOT / "tests" / "data" / "short.yaml")
+GATEWAY = "http://127.0.0.1:9000"
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(SimpleNamespace(work_path=tmp_path / ".work"), SHORT, "run-1")
+    run.start_ns = 1
+    run.indices = {"a": 0, "b": 1}
+    yield run
+    run.close()
+
+
+def farewell(worker, **more):
+    known = {"run_id": "run-1", "epoch_ns": 5, "rows": 10, "offered": 10, "exhausted": True}
+    return {"worker": worker, "stopped": [], **known, **more}
+
+
+def report(run):
+    run.close()
+    return json.loads((run.spool.folder / "swarm.json").read_text())
+
+
+def test_a_run_whose_workers_all_finished_ended_by_schedule(run):
+    run.farewells = {0: farewell(0), 1: farewell(1)}
+    written = report(run)
+    assert written["ended"] == "schedule"
+    assert written["offered"] == planned(SHORT).total()
+    assert written["workers"] == [
+        {"worker": 0, "epoch_ns": 5, "rows": 10, "drained": True},
+        {"worker": 1, "epoch_ns": 5, "rows": 10, "drained": True},
+    ]
+
+
+def test_a_run_that_was_stopped_offers_what_its_workers_were_offered(run):
+    run.farewells = {0: farewell(0, exhausted=False), 1: farewell(1)}
+    written = report(run)
+    assert (written["ended"], written["offered"]) == ("stopped", 20)
+
+
+def test_a_run_that_a_signal_ended_says_so(run):
+    run.farewells = {0: farewell(0, exhausted=False)}
+    run.interrupted = True
+    assert report(run)["ended"] == "interrupted"
+
+
+def test_a_worker_that_said_nothing_is_named_as_not_drained(run):
+    run.farewells = {0: farewell(0)}
+    written = report(run)
+    assert [worker["drained"] for worker in written["workers"]] == [True, False]
+    assert written["expected_workers"] == 2
+    assert written["offered"] == planned(SHORT).total()
+
+
+def test_no_worker_at_all_is_no_schedule_that_ended(run):
+    assert report(run)["ended"] == "stopped"
+
+
+def test_a_target_that_several_workers_stopped_is_reported_once(run):
+    stop = {"target": "openai", "status": 401, "message": "no", "skipped": 4}
+    run.farewells = {0: farewell(0, stopped=[stop]), 1: farewell(1, stopped=[stop])}
+    assert report(run)["stopped_targets"] == [stop | {"skipped": 8}]
+
+
+def test_a_worker_that_could_not_start_is_a_problem_of_the_run(run):
+    run.farewells = {0: farewell(0, problem="worker 0 could not start: x"), 1: farewell(1)}
+    assert report(run)["problems"] == ["worker 0 could not start: x"]
+
+
+def test_a_write_that_failed_is_a_problem_of_the_run(run):
+    run.spool.failure = OSError("no space left on device")
+    assert "no space left" in report(run)["problems"][0]
+
+
+def test_only_living_workers_are_waited_for(run):
+    run.farewells = {0: farewell(0)}
+    assert run.missing(lambda _: True) == ["b"]
+    assert run.missing(lambda client: client != "b") == []
+
+
+def test_spooled_lines_are_on_disk_once_closed(tmp_path):
+    spool = Spool(tmp_path / "w")
+    for number in range(100):
+        spool.rows(number % 2, b'{"seq":%d}\n' % number)
+    spool.health(0, {"worker": 0})
+    spool.close()
+    lines = [
+        json.loads(line)["seq"]
+        for worker in (0, 1)
+        for line in (tmp_path / "w" / f"rows-{worker}.ndjson").read_text().splitlines()
+    ]
+    assert sorted(lines) == list(range(100))
+    assert json.loads((tmp_path / "w" / "health-0.ndjson").read_text()) == {"worker": 0}
+
+
+def test_spooled_lines_reach_the_disk_while_the_run_goes_on(tmp_path):
+    spool = Spool(tmp_path / "w")
+    spool.rows(0, b"{}\n")
+    gevent.sleep(0.7)
+    assert (tmp_path / "w" / "rows-0.ndjson").read_bytes() == b"{}\n"
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    "write", [lambda spool: spool.rows(0, b"x"), lambda spool: spool.replace("p", {})]
+)
+def test_a_full_disk_is_remembered_and_raises_nothing(tmp_path, write):
+    spool = Spool(tmp_path / "w")
+    (tmp_path / "w").rmdir()
+    write(spool)
+    spool.close()
+    assert isinstance(spool.failure, OSError)
+
+
+def arrival(seq=7, target=0):
+    return Arrival(seq, 2_000_000_000, "steady", target, 0)
+
+
+def recorder():
+    made = Recorder(SHORT, "run-1", 3, Epoch(monotonic_ns=1_000, utc_ns=50_000))
+    made.zero_ns = 1_500
+    return made
+
+
+def test_instants_are_counted_from_the_epoch():
+    epoch = Epoch(monotonic_ns=1_000, utc_ns=50_000)
+    assert epoch.since(1_250) == 250
+    assert epoch.since(None) is None
+
+
+def test_epochs_agree_with_both_clocks():
+    import time
+
+    before, epoch, after = time.time_ns(), Epoch.now(), time.time_ns()
+    assert before - 1e6 <= epoch.utc_ns <= after + 1e6
+
+
+def test_a_row_says_what_is_known_and_leaves_the_rest_null():
+    made = recorder()
+    call = made.call(arrival())
+    answer = Answer(started_ns=2_000, outcome=Outcome.OK, finished_ns=9_000, written=True)
+    row = made.row(call, answer)
+    assert isinstance(row, LedgerRow)
+    assert (row.request_id, row.worker, row.target, row.phase) == ("run-1.7", 3, "openai", "steady")
+    assert (row.due_ns, row.started_ns, row.finished_ns) == (2_000_000_500, 1_000, 8_000)
+    assert (row.epoch_ns, row.outcome, row.attempt) == (50_000, "ok", 1)
+    assert row.first_token_ns is row.trace_id is row.max_gap_ns is row.connect_ns is None
+    assert row.client_trace_id == trace_ids("run-1.7")[0]
+
+
+def test_the_request_is_labelled_so_that_its_trace_can_be_found():
+    headers = recorder().call(arrival()).headers
+    labels = json.loads(headers["x-tfy-metadata"])
+    assert labels["run_id"] == "run-1"
+    assert labels["request_id"] == "run-1.7"
+    assert headers["traceparent"].startswith("00-" + trace_ids("run-1.7")[0])
+
+
+def test_error_texts_are_reduced_to_templates_and_error_types_are_short():
+    made = recorder()
+    answer = Answer(started_ns=2_000, finished_ns=3_000)
+    answer.fail(
+        Outcome.HTTP_ERROR, "t" * 500, "no user jane@example.com with key sk-12345678901234567"
+    )
+    row = made.row(made.call(arrival()), answer)
+    assert len(row.error_type) == 64
+    assert row.error_message == "no user # with key #"
+
+
+def test_an_unsent_arrival_has_no_instants_but_its_due_time():
+    row = recorder().unsent(arrival(), Outcome.MISSED, None)
+    assert (row.outcome, row.written, row.started_ns, row.finished_ns) == (
+        "missed",
+        False,
+        None,
+        None,
+    )
+    assert row.due_ns == 2_000_000_500
+
+
+def refused(status=401):
+    answer = Answer(started_ns=0, status=status)
+    answer.fail(Outcome.REJECTED_AUTH, "auth", "wrong key")
+    return answer
+
+
+def test_a_target_is_stopped_after_so_many_refusals_in_a_row():
+    breaker = Breaker()
+    for _ in range(STOP_AFTER - 1):
+        breaker.take("a", refused())
+    assert not breaker.is_stopped("a")
+    breaker.take("a", refused())
+    assert breaker.is_stopped("a")
+    assert not breaker.is_stopped("b")
+    assert (breaker.trips["a"].status, breaker.trips["a"].skipped) == (401, 1)
+
+
+def test_another_answer_between_refusals_starts_the_count_again():
+    breaker = Breaker()
+    for number in range(4 * STOP_AFTER):
+        breaker.take("a", refused(200 if number % STOP_AFTER == 0 else 403))
+    assert not breaker.is_stopped("a")
+
+
+def test_a_request_without_an_answer_says_nothing_about_the_key():
+    breaker = Breaker()
+    for _ in range(STOP_AFTER):
+        breaker.take("a", refused())
+        breaker.take("a", refused(None))
+    assert breaker.is_stopped("a")
+
+
+@pytest.mark.parametrize("status", [429, 500, 404])
+def test_other_failures_never_stop_a_target(status):
+    breaker = Breaker()
+    for _ in range(3 * STOP_AFTER):
+        breaker.take("a", refused(status))
+    assert not breaker.is_stopped("a")
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "192.168.1.4", "::"])
+def test_the_web_ui_is_not_served_to_a_network_without_a_login(host):
+    with pytest.raises(ConfigurationError, match="without a login"):
+        check_binding(host, has_login=False)
+    check_binding(host, has_login=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_the_web_ui_is_served_on_loopback(host):
+    check_binding(host, has_login=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "origin", "form_host", "refused_because"),
+    [
+        ("GET", "127.0.0.1:8089", None, None, None),
+        ("POST", "127.0.0.1:8089", "http://127.0.0.1:8089", GATEWAY, None),
+        ("POST", "127.0.0.1:8089", None, GATEWAY + "/", None),
+        ("POST", "[::1]:8089", None, None, None),
+        ("GET", "evil.example:8089", None, None, "unknown Host"),
+        ("GET", "", None, None, "unknown Host"),
+        ("POST", "127.0.0.1:8089", "http://evil.example", None, "cross-origin"),
+        ("POST", "127.0.0.1:8089", "null", None, "cross-origin"),
+        ("POST", "127.0.0.1:8089", "http://127.0.0.1:8090", None, "cross-origin"),
+        ("POST", "127.0.0.1:8089", None, "http://evil.example", "load may only go to"),
+    ],
+)
+def test_who_may_use_the_web_ui(method, host, origin, form_host, refused_because):
+    reason = refusal(method, host, origin, form_host, GATEWAY)
+    if refused_because is None:
+        assert reason is None
+    else:
+        assert refused_because in reason
+
+
+def test_the_health_meter_forgets_the_last_interval():
+    meter = HealthMeter(0)
+    meter.started_late_by(5)
+    meter.started_late_by(3)
+    counts = Counts(offered=2, started=2)
+    assert meter.sample(counts)["start_lag_max_ns"] == 5
+    assert meter.sample(replace(counts))["start_lag_max_ns"] == 0
+
+
+def test_the_health_meter_sees_a_hub_that_is_blocked():
+    import time
+
+    meter = HealthMeter(0)
+    meter.start()
+    gevent.sleep(0.01)
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until:
+        pass
+    gevent.sleep(0.01)
+    meter.stop()
+    assert meter.sample(Counts())["hub_lag_max_ns"] > 20e6
