@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import orjson
 import uvicorn
@@ -81,9 +82,12 @@ def run(app: App, port: int) -> int:
     return 0
 
 
-def serve(app: App, listener: socket.socket, **announced: str) -> None:
+def serve(
+    app: App, listener: socket.socket, certificate: Path | None = None, **announced: str
+) -> None:
     """Serve until SIGTERM or SIGINT; open responses get a second to finish.
 
+    With a `certificate`, a PEM file that holds the key too, it speaks TLS.
     What else is `announced` goes into the line that says the process is ready.
     """
     config = uvicorn.Config(
@@ -97,6 +101,7 @@ def serve(app: App, listener: socket.socket, **announced: str) -> None:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
+        ssl_certfile=certificate,
     )
     server = _AnnouncingServer(config, listener.getsockname()[1], announced)
     # uvicorn raises the signal again when it is done; without a handler that would end the process

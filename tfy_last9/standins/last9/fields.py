@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tfy_last9.standins.last9.settings import DottedFields
+from tfy_last9.standins.last9.settings import DottedFields, PlainFields
+from tfy_last9.standins.last9.span import PROMOTED
 from tfy_last9.standins.last9.sql import Sql, fill
 
 
@@ -50,7 +51,11 @@ PLAIN_NAMES = {
 }
 
 
-def span_field(name: str, dotted: DottedFields = DottedFields.REJECT) -> Field:
+def span_field(
+    name: str,
+    dotted: DottedFields = DottedFields.REJECT,
+    plain: PlainFields = PlainFields.ACCEPT,
+) -> Field:
     """Resolve a field of a span; raises BadPipeline for a spelling that Last9 refuses."""
     name = PLAIN_NAMES.get(name, name)
     if name in TEXT_COLUMNS:
@@ -67,6 +72,8 @@ def span_field(name: str, dotted: DottedFields = DottedFields.REJECT) -> Field:
         if dotted is DottedFields.REJECT:
             raise BadPipeline(f"unknown field {name}: write it as attributes['key']")
         return _scoped(_scope_of(prefixed[1]), prefixed[2])
+    if plain is PlainFields.REJECT:
+        raise BadPipeline(f"unknown field {name}: write it as attributes['key']")
     return _plain(name)
 
 
@@ -81,24 +88,24 @@ def _plain(name: str) -> Field:
     if name.startswith("event_"):
         return _scoped("events", name.removeprefix("event_"))
     key = name.removeprefix(DOCUMENTED_SPAN)
-    return _extracted(
-        fill("coalesce({}, {})", _member("doc", "SpanAttributes", key), _resource_member(key))
-    )
+    either = (_attribute("SpanAttributes", key), _attribute("ResourceAttributes", key))
+    return _extracted(fill("coalesce({}, {})", *either))
 
 
 def _scoped(scope: str, key: str) -> Field:
     if scope == "attributes":
-        return _extracted(_member("doc", "SpanAttributes", key))
+        return _extracted(_attribute("SpanAttributes", key))
     if scope == "resources":
-        return _extracted(_resource_member(key))
+        return _extracted(_attribute("ResourceAttributes", key))
     # The first event that has the key; a span may have many events.
     quoted = key.replace("\\", "\\\\").replace('"', '\\"')
     path = f'$.Events[*].Attributes."{quoted}"'
     return _extracted(Sql("json_extract_string(details, ?)[1]", (path,)))
 
 
-def _resource_member(key: str) -> Sql:
-    return _member("doc", "ResourceAttributes", key)
+def _attribute(member: str, key: str) -> Sql:
+    column = PROMOTED.get((member, key))
+    return Sql(column) if column else _member("doc", member, key)
 
 
 def _member(column: str, *path: str) -> Sql:

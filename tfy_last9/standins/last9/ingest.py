@@ -12,14 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import orjson
 from google.protobuf import json_format  # type: ignore[import-untyped] # ships no annotations
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped] # as above
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tfy_last9.standins.journal import Journal
-from tfy_last9.standins.last9.message import JSON, Refusal, Reply, Request
+from tfy_last9.standins.last9.disturbance import Disturbance
+from tfy_last9.standins.last9.document import read_field
+from tfy_last9.standins.last9.message import JSON, TEXT, Refusal, Reply, Request
 from tfy_last9.standins.last9.otlp import Decoded, Undecodable, decode_json, decode_protobuf
-from tfy_last9.standins.last9.settings import NumericAttributes
+from tfy_last9.standins.last9.settings import (
+    InvalidSpans,
+    NumericAttributes,
+    OtlpErrors,
+    Settings,
+)
+from tfy_last9.standins.last9.span import SpanRow
 from tfy_last9.standins.last9.store import SpanStore
 
 PROTOBUF = "application/x-protobuf"
@@ -28,8 +37,8 @@ DECODERS: dict[str, Callable[[bytes, NumericAttributes], Decoded]] = {
     JSON: decode_json,
 }
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
-LARGEST_BYTES = 64 << 20
-"""Uncompressed; the largest collector batches in use are 15 000 spans, some 20 MB."""
+NS_PER_MS = 1_000_000
+LEFT_OUT = "spans without valid ids or times were left out"
 EMPTY = Decoded((), 0)
 
 
@@ -40,7 +49,9 @@ class Ingest:
     store: SpanStore
     journal: Journal
     expected_authorization: str
-    numeric: NumericAttributes
+    settings: Settings
+    disturbance: Disturbance
+    clock: Callable[[], float]
 
     async def traces(self, request: Request) -> Reply:
         """Take one export; journals how many spans of how many traces it brought."""
@@ -50,27 +61,72 @@ class Ingest:
             decoded = self._accepted(request, media_type)
             reply = _encoded(_response(decoded), media_type, HTTPStatus.OK)
         except Refusal as refusal:
-            reply = _refused(refusal, media_type)
+            reply = self._refused(refusal, media_type)
         traces = len({row.trace_id for row in decoded.rows})
         self.journal.write("ingest", spans=len(decoded.rows), traces=traces, status=reply.status)
         return reply
 
+    async def other_signal(self, request: Request) -> Reply:
+        """Take metrics or logs, which Last9 stores and this stand-in has no use for."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            self._check_credential(request.headers.get("authorization", ""))
+            _decoder(media_type)
+        except Refusal as refusal:
+            return self._refused(refusal, media_type)
+        return _encoded(ExportTraceServiceResponse(), media_type, HTTPStatus.OK)
+
+    async def wrong_method(self, _request: Request) -> Reply:
+        """Refuse what is not a POST, as a collector does."""
+        status = HTTPStatus.METHOD_NOT_ALLOWED
+        text = b"405 method not allowed, supported: [POST]"
+        return Reply(text, status, TEXT, {"allow": "POST"})
+
     def _accepted(self, request: Request, media_type: str) -> Decoded:
         self._check_credential(request.headers.get("authorization", ""))
-        decode = DECODERS.get(media_type)
-        if decode is None:
-            seen = media_type or "no content type"
-            text = f"expected {PROTOBUF} or {JSON}, saw {seen}"
-            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
-        body = _uncompressed(request.body, request.headers.get("content-encoding", "identity"))
+        decode = _decoder(media_type)
+        encoding = request.headers.get("content-encoding", "identity")
+        body = _uncompressed(request.body, encoding, self.settings.max_export_bytes)
         try:
-            decoded = decode(body, self.numeric)
+            decoded = decode(body, self.settings.numeric_attributes)
         except Undecodable as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from error
-        if decoded.rows and not self.store.offer(decoded.rows):
+        if decoded.rejected and self.settings.invalid_spans is InvalidSpans.REFUSE:
+            raise Refusal(HTTPStatus.BAD_REQUEST, LEFT_OUT)
+        if reason := self.disturbance.refused_export(decoded.rows):
+            raise Refusal(HTTPStatus.BAD_REQUEST, reason)
+        rows = self.disturbance.stored(self._held_back(self._undropped(decoded.rows)))
+        if rows and not self.store.offer(rows):
             text = self.store.failure or "the write queue is full, send again"
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
         return decoded
+
+    def _undropped(self, rows: tuple[SpanRow, ...]) -> tuple[SpanRow, ...]:
+        if not self.settings.drop_rules:
+            return rows
+        rules = [rule.rpartition("=") for rule in self.settings.drop_rules]
+        spans = [(row, orjson.loads(row.doc)) for row in rows]
+        return tuple(
+            row
+            for row, span in spans
+            if not any(str(read_field(span, field)) == value for field, _, value in rules)
+        )
+
+    def _held_back(self, rows: tuple[SpanRow, ...]) -> tuple[SpanRow, ...]:
+        """Give each span the moment from which queries see it."""
+        lag_ms, spread_ms = self.settings.lag_ms, self.settings.spread_ms
+        if not lag_ms and not spread_ms:
+            return rows
+        from_ns = int(self.clock() * 1_000_000_000) + lag_ms * NS_PER_MS
+        return tuple(
+            row._replace(visible_ns=from_ns + int(row.span_id, 16) % (spread_ms or 1) * NS_PER_MS)
+            for row in rows
+        )
+
+    def _refused(self, refusal: Refusal, media_type: str) -> Reply:
+        if self.settings.otlp_errors is OtlpErrors.TEXT:
+            return Reply(refusal.text.encode(), refusal.status, TEXT, _retry(refusal.status))
+        return _encoded(Status(message=refusal.text), media_type, refusal.status)
 
     def _check_credential(self, seen: str) -> None:
         if hmac.compare_digest(seen.encode(), self.expected_authorization.encode()):
@@ -80,7 +136,16 @@ class Ingest:
         raise Refusal(HTTPStatus.UNAUTHORIZED, "the credential is not the one of this organisation")
 
 
-def _uncompressed(body: bytes, encoding: str) -> bytes:
+def _decoder(media_type: str) -> Callable[[bytes, NumericAttributes], Decoded]:
+    decode = DECODERS.get(media_type)
+    if decode is None:
+        seen = media_type or "no content type"
+        text = f"expected {PROTOBUF} or {JSON}, saw {seen}"
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
+    return decode
+
+
+def _uncompressed(body: bytes, encoding: str, largest: int) -> bytes:
     if encoding == "identity":
         return body
     if encoding != "gzip":
@@ -88,11 +153,11 @@ def _uncompressed(body: bytes, encoding: str) -> bytes:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
     stream = zlib.decompressobj(GZIP_WINDOW)
     try:
-        plain = stream.decompress(body, LARGEST_BYTES)
+        plain = stream.decompress(body, largest)
     except zlib.error as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not gzip: {error}") from error
     if stream.unconsumed_tail:
-        text = f"the export is larger than {LARGEST_BYTES} bytes"
+        text = f"the export is larger than {largest} bytes"
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
     if not stream.eof:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the gzip body ends too early")
@@ -103,18 +168,18 @@ def _response(decoded: Decoded) -> ExportTraceServiceResponse:
     response = ExportTraceServiceResponse()
     if decoded.rejected:
         response.partial_success.rejected_spans = decoded.rejected
-        response.partial_success.error_message = "spans without valid ids or times were left out"
+        response.partial_success.error_message = LEFT_OUT
     return response
-
-
-def _refused(refusal: Refusal, media_type: str) -> Reply:
-    return _encoded(Status(message=refusal.text), media_type, refusal.status)
 
 
 def _encoded(message: ExportTraceServiceResponse | Status, media_type: str, status: int) -> Reply:
     """Answer in the encoding of the request; protobuf if that was neither."""
-    headers = {"retry-after": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = _retry(status)
     if media_type == JSON:
         document = json_format.MessageToJson(message, indent=None)
         return Reply(document.encode(), status, JSON, headers)
     return Reply(message.SerializeToString(), status, PROTOBUF, headers)
+
+
+def _retry(status: int) -> dict[str, str]:
+    return {"retry-after": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}

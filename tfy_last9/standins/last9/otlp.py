@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tfy_last9.standins.last9.attributes import MAPS, string_map
 from tfy_last9.standins.last9.settings import NumericAttributes
-from tfy_last9.standins.last9.span import SpanRow
+from tfy_last9.standins.last9.span import RESOURCE_KEYS, SPAN_KEYS, SpanRow, picked
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
@@ -116,12 +116,14 @@ def _row_maker(resource: dict[str, str], attribute_map: AttributeMap) -> Callabl
     """Return what turns spans of one resource into rows; the resource is rendered only once."""
     service = resource.get("service.name", "")
     resource_json = orjson.Fragment(orjson.dumps(resource))
+    of_resource = picked(resource, RESOURCE_KEYS)
 
     def row(span: Span) -> SpanRow:
         start_ns = span.start_time_unix_nano
         trace_id, span_id, parent = span.trace_id.hex(), span.span_id.hex(), _parent(span)
         kind, status = KINDS.get(span.kind, KINDS[0]), STATUSES.get(span.status.code, STATUSES[0])
         duration_ns = max(0, span.end_time_unix_nano - start_ns)
+        attributes = attribute_map(span.attributes)
         document = {
             "Timestamp": rfc3339(start_ns),
             "TraceId": trace_id,
@@ -132,7 +134,7 @@ def _row_maker(resource: dict[str, str], attribute_map: AttributeMap) -> Callabl
             "SpanKind": kind,
             "ServiceName": service,
             "ResourceAttributes": resource_json,
-            "SpanAttributes": attribute_map(span.attributes),
+            "SpanAttributes": attributes,
             "Duration": duration_ns,
             "StatusCode": status,
             "StatusMessage": span.status.message,
@@ -147,8 +149,11 @@ def _row_maker(resource: dict[str, str], attribute_map: AttributeMap) -> Callabl
             status,
             start_ns,
             duration_ns,
+            0,
             orjson.dumps(document).decode(),
             _details(span, attribute_map),
+            *picked(attributes, SPAN_KEYS),
+            *of_resource,
         )
 
     return row

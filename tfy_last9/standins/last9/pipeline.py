@@ -1,8 +1,8 @@
 """A pipeline of stages -> one SQL statement over the span table. Pure: no database, no clock.
 
 Spans come back as the stored documents; aggregates come back as columns with the aliases that the
-query gave them. Stages: filter/where, aggregate, window_aggregate; `select` is taken and changes
-nothing, since what it does to an answer is not public; the others are refused by name.
+query gave them. Stages: filter/where, select, aggregate, window_aggregate; the others are refused by
+name. What `select` does to an answer is not public: presentation.py has the choices.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 from tfy_last9.standins.last9.aggregates import aggregate
 from tfy_last9.standins.last9.conditions import filter_condition
 from tfy_last9.standins.last9.fields import BadPipeline, Field, Resolve
-from tfy_last9.standins.last9.parameters import Mode, Order, Parameters, Window
+from tfy_last9.standins.last9.parameters import Order, Parameters, Window
+from tfy_last9.standins.last9.settings import GroupOrder, Mode
 from tfy_last9.standins.last9.sql import TRUE, Sql, fill, join
 
 FILTERS = ("filter", "where")
@@ -47,6 +48,17 @@ class Statement:
 
     sql: Sql
     columns: tuple[Column, ...] | None
+    selected: Mapping[str, str] | None = None
+    """Field -> alias of a `select` stage, for rows that are spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """How many rows an aggregate may have, and in which order they come."""
+
+    limit: int | None = None
+    """None leaves them all."""
+    order: GroupOrder = GroupOrder.SORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +70,53 @@ class Draft:
     conditions: tuple[Sql, ...]
     columns: tuple[Column, ...] | None = None
     havings: tuple[Sql, ...] = ()
+    selected: Mapping[str, str] | None = None
 
 
 def compile_pipeline(
-    stages: object, parameters: Parameters, resolve: Resolve, group_limit: int | None
+    stages: object, parameters: Parameters, resolve: Resolve, groups: Groups
 ) -> Statement:
-    """Compile the stages; `group_limit` cuts aggregate rows, None leaves them; raises BadPipeline."""
-    draft = Draft(resolve, parameters.window.length_s, (_inside(parameters.window),))
+    """Compile the stages; raises BadPipeline."""
+    draft = drafted(stages, parameters.window, resolve)
+    if draft.columns is None:
+        return _spans(draft, parameters)
+    if parameters.mode is Mode.TRACE:
+        raise BadPipeline("mode=trace takes filters only; aggregate with mode=span")
+    return _matrix(draft, draft.columns, groups)
+
+
+def drafted(stages: object, window: Window, resolve: Resolve) -> Draft:
+    """Read the stages over a window; raises BadPipeline."""
+    draft = Draft(resolve, window.length_s, (window.condition(),))
     for position, stage in enumerate(checked_stages(stages)):
         kind = stage["type"]
         if position == 0 and kind not in FILTERS:
             raise BadPipeline(f"the first stage must be a filter, saw {kind}")
         draft = STAGES[kind](draft, stage)
-    if draft.columns is None:
-        return _spans(draft, parameters)
-    if parameters.mode is Mode.TRACE:
-        raise BadPipeline("mode=trace takes filters only; aggregate with mode=span")
-    return _matrix(draft, draft.columns, group_limit)
+    return draft
+
+
+def matching(stages: object, window: Window, resolve: Resolve) -> Sql:
+    """Compile a pipeline that may only filter into the condition of its spans.
+
+    The endpoints beside `query_range` take it; Last9's own client sends them conditions without the
+    logical operator around that `query_range` insists on.
+    """
+    draft = drafted(_wrapped(stages), window, resolve)
+    if draft.columns is not None:
+        raise BadPipeline("this endpoint takes filter stages only")
+    return join(" AND ", draft.conditions)
+
+
+def _wrapped(stages: object) -> object:
+    if not isinstance(stages, list):
+        return stages
+    return [
+        {**stage, "query": {"$and": [stage["query"]]}}
+        if isinstance(stage, dict) and isinstance(stage.get("query"), dict) and stage["query"]
+        else stage
+        for stage in stages
+    ]
 
 
 def checked_stages(stages: object) -> list[dict[str, Any]]:
@@ -89,10 +131,6 @@ def checked_stages(stages: object) -> list[dict[str, Any]]:
     return stages
 
 
-def _inside(window: Window) -> Sql:
-    return Sql("start_ns BETWEEN ? AND ?", (window.first_ns, window.last_ns))
-
-
 def _filter(draft: Draft, stage: Mapping[str, Any]) -> Draft:
     _keys(stage, required={"type", "query"})
     if draft.columns is None:
@@ -104,8 +142,7 @@ def _filter(draft: Draft, stage: Mapping[str, Any]) -> Draft:
 
 def _select(draft: Draft, stage: Mapping[str, Any]) -> Draft:
     _keys(stage, required={"type", "labels"})
-    _labels("labels", stage["labels"])
-    return draft
+    return replace(draft, selected=_labels("labels", stage["labels"]))
 
 
 def _aggregate(draft: Draft, stage: Mapping[str, Any]) -> Draft:
@@ -193,7 +230,7 @@ def _spans(draft: Draft, parameters: Parameters) -> Statement:
         traces = fill("SELECT trace_id FROM spans WHERE {}", where)
         where = fill("parent_span_id = '' AND trace_id IN ({})", traces)
     sql = fill("SELECT doc FROM spans WHERE {} ORDER BY {}", where, _sort(parameters.order))
-    return Statement(_limited(sql, parameters.limit), None)
+    return Statement(_limited(sql, parameters.limit), None, draft.selected)
 
 
 def _sort(order: Order) -> Sql:
@@ -201,7 +238,7 @@ def _sort(order: Order) -> Sql:
     return Sql(f"{order.column} {way}, span_id")
 
 
-def _matrix(draft: Draft, columns: tuple[Column, ...], group_limit: int | None) -> Statement:
+def _matrix(draft: Draft, columns: tuple[Column, ...], wanted: Groups) -> Statement:
     named = [fill(f"{{}} AS c{index}", c.expression) for index, c in enumerate(columns)]
     groups = [str(at) for at, column in enumerate(columns, 1) if column.kind is Kind.TEXT]
     sql = fill("SELECT {} FROM spans WHERE {}", join(", ", named), join(" AND ", draft.conditions))
@@ -210,8 +247,11 @@ def _matrix(draft: Draft, columns: tuple[Column, ...], group_limit: int | None) 
     sql = fill(f"{{}}{grouping} HAVING count(*) > 0", sql)
     sql = fill("SELECT * FROM ({}) WHERE {}", sql, join(" AND ", draft.havings or (TRUE,)))
     if groups:
-        sql = fill(f"{{}} ORDER BY {', '.join(groups)}", sql)
-    return Statement(sql if group_limit is None else _limited(sql, group_limit), columns)
+        keys = ", ".join(groups)
+        shuffled = ", ".join(f"hash(c{int(at) - 1})" for at in groups)
+        keys = keys if wanted.order is GroupOrder.SORTED else shuffled
+        sql = fill(f"{{}} ORDER BY {keys}", sql)
+    return Statement(sql if wanted.limit is None else _limited(sql, wanted.limit), columns)
 
 
 def _limited(sql: Sql, rows: int) -> Sql:

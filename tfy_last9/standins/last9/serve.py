@@ -8,25 +8,21 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
 from pathlib import Path
 
 from google.protobuf.internal import api_implementation  # type: ignore[import-untyped] # no stubs
 
 from tfy_last9.standins import lifeline, serving
+from tfy_last9.standins.faults import parse
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.last9.app import Last9, Parts
-from tfy_last9.standins.last9.settings import (
-    DottedFields,
-    GroupLimit,
-    NumericAttributes,
-    Settings,
-    WindowEnd,
-)
-from tfy_last9.standins.last9.store import SpanStore, StoreInUse
-from tfy_last9.standins.last9.tokens import Tokens, signing_key
+from tfy_last9.standins.last9.disturbance import Disturbance
+from tfy_last9.standins.last9.flags import add_flags, settings_from
+from tfy_last9.standins.last9.store import FILE_NAME, SpanStore, StoreInUse
+from tfy_last9.standins.last9.tokens import Statuses, Tokens, signing_key
 
 CREDENTIAL = "SANDBOX_OTLP_AUTH"
+API_KEY = "SANDBOX_API_KEY"
 EXIT_INVALID = 24
 QUERY_THREADS = 2
 
@@ -53,8 +49,7 @@ def main(argv: list[str]) -> int:
 def _serve(options: argparse.Namespace, credential: str) -> None:
     listener = serving.bind(options.port)
     audience = f"{serving.HOST}:{listener.getsockname()[1]}"
-    settings = _settings(options)
-    directory: Path | None = options.data
+    settings, directory = settings_from(options), options.data
     if directory:
         directory.mkdir(parents=True, exist_ok=True)
     tokens = Tokens(
@@ -63,62 +58,42 @@ def _serve(options: argparse.Namespace, credential: str) -> None:
         settings.organization,
         settings.token_lifetime_s,
         clock=time.time,
+        statuses=Statuses(settings.expired_status, settings.bad_refresh_status),
     )
-    store = SpanStore(directory / "spans.duckdb" if directory else None)
+    store = SpanStore(directory / FILE_NAME if directory else None)
     try:
         with (
             Journal(options.journal, "last9") as journal,
             ThreadPoolExecutor(QUERY_THREADS) as pool,
         ):
-            app = Last9(Parts(settings, tokens, store, journal, pool, audience, credential))
-            serving.serve(app, listener, refresh_token=tokens.refresh_token())
+            disturbance = Disturbance(settings, journal, options.seed, time.time)
+            disturbance.replace(map(parse, options.faults))
+            url = f"{'https' if options.certificate else 'http'}://{audience}"
+            key = os.environ.get(API_KEY, "")
+            parts = Parts(
+                *(settings, tokens, store, journal, pool, url, credential),
+                *(disturbance, time.time, key),
+            )
+            token = tokens.refresh_token(settings.token_scopes)
+            serving.serve(Last9(parts), listener, options.certificate, refresh_token=token)
     finally:
         store.close()
         # Frozen objects are never freed, which DuckDB's binding reports as leaks at exit.
         gc.unfreeze()
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
-        organization=options.organization,
-        region=options.region,
-        default_limit=options.default_limit,
-        max_limit=options.max_limit,
-        token_lifetime_s=options.token_lifetime_s,
-        numeric_attributes=options.numeric_attributes,
-        group_limit=options.group_limit,
-        window_end=options.window_end,
-        dotted_fields=options.dotted_fields,
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
-    default = Settings()
     parser = argparse.ArgumentParser(prog="last9")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--journal", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="keep spans and keys here; default: in memory")
-    parser.add_argument("--stdin-lifeline", action="store_true", help="end when stdin ends")
-    parser.add_argument("--organization", default=default.organization)
-    parser.add_argument("--region", default=default.region)
-    parser.add_argument("--default-limit", type=int, default=default.default_limit)
-    parser.add_argument("--max-limit", type=int, default=default.max_limit)
-    parser.add_argument("--token-lifetime-s", type=int, default=default.token_lifetime_s)
-    _add_switch(parser, "--numeric-attributes", default.numeric_attributes)
-    _add_switch(parser, "--group-limit", default.group_limit)
-    _add_switch(parser, "--window-end", default.window_end)
-    _add_switch(parser, "--dotted-fields", default.dotted_fields)
+    add = parser.add_argument
+    add("--port", type=int, default=0)
+    add("--journal", type=Path, required=True)
+    add("--data", type=Path, help="keep spans and keys here; default: in memory")
+    add("--seed", type=int, default=0)
+    add("--fault", action="append", default=[], dest="faults")
+    add("--certificate", type=Path, help="PEM file with certificate and key: serve TLS")
+    add("--stdin-lifeline", action="store_true", help="end when stdin ends")
+    add_flags(parser)
     return parser
-
-
-def _add_switch(
-    parser: argparse.ArgumentParser,
-    flag: str,
-    default: NumericAttributes | GroupLimit | WindowEnd | DottedFields,
-) -> None:
-    states: type[Enum] = type(default)
-    spelled = "|".join(str(state.value) for state in states)
-    parser.add_argument(flag, type=states, default=default, metavar=spelled)
 
 
 def _stop(message: str, exit_code: int) -> int:

@@ -16,8 +16,13 @@ class Sources:
     """Answers where the data of the organisation lives."""
 
     settings: Settings
-    audience: str
-    """Host and port of this API."""
+    url: str
+    """Where this API answers."""
+
+    async def organization(self, _request: Request) -> Reply:
+        """Describe the organisation itself."""
+        slug = self.settings.organization
+        return json_reply({"id": f"org-{slug}", "name": slug, "slug": slug}, rows=1)
 
     async def datasources(self, _request: Request) -> Reply:
         """List the data sources: a bare array, its default entry complete.
@@ -31,7 +36,7 @@ class Sources:
             "name": "sandbox",
             "is_default": True,
             "region": self.settings.region,
-            "url": f"http://{self.audience}{path}",
+            "url": f"{self.url}{path}",
             "properties": {
                 "username": CLUSTER_ID,
                 "password": "sandbox",

@@ -17,19 +17,18 @@ from typing import Any
 
 import duckdb
 
-from tfy_last9.standins.last9.span import SpanRow
+from tfy_last9.standins.last9.span import COLUMNS, SpanRow
 from tfy_last9.standins.last9.sql import Sql
 
+FILE_NAME = "spans-2.duckdb"
+"""The number is that of the table's layout: a file of another layout is left alone."""
 QUEUED_BATCHES = 2_000
 ROWS_PER_INSERT = 4_000
 LINGER_S = 0.05
 """How long the writer gathers; a span is visible some 100 ms after it was accepted."""
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS spans (
-    trace_id VARCHAR, span_id VARCHAR, parent_span_id VARCHAR, name VARCHAR, kind VARCHAR,
-    service VARCHAR, status_code VARCHAR, start_ns BIGINT, duration_ns BIGINT,
-    doc VARCHAR, details VARCHAR
-)
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS spans ({COLUMNS});
+CREATE TABLE IF NOT EXISTS change_events (stamp_s DOUBLE, value DOUBLE, labels VARCHAR);
 """
 
 

@@ -7,7 +7,8 @@ tokens are Last9's own, odd wording included (ai-toolkit, skill last9-api, refer
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,18 @@ KEY_BYTES = 32
 REFRESH, ACCESS = "refresh", "access"
 REFRESH_LIFETIME_S = 365 * 86_400
 TOKEN_HEADER = "x-last9-api-token"  # noqa: S105 # the name of a header
-SCOPES = ["read"]
+READ = ("read",)
 PREFIX = "Bearer "
+
+Cut = Callable[[str], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """Which status answers an expired access token and a refused refresh token."""
+
+    expired: int = HTTPStatus.UNAUTHORIZED
+    bad_refresh: int = HTTPStatus.UNAUTHORIZED
 
 
 class Tokens:
@@ -35,16 +46,18 @@ class Tokens:
         organization: str,
         lifetime_s: int,
         clock: Callable[[], float],
+        statuses: Statuses | None = None,
     ) -> None:
         self._key = key
         self._audience = audience
         self._organization = organization
         self._lifetime_s = lifetime_s
         self._clock = clock
+        self._statuses = statuses or Statuses()
 
-    def refresh_token(self) -> str:
-        """Mint a refresh token with read scope, good for a year."""
-        return self._mint(REFRESH, REFRESH_LIFETIME_S)[0]
+    def refresh_token(self, scopes: Sequence[str] = READ) -> str:
+        """Mint a refresh token, good for a year."""
+        return self._mint(REFRESH, REFRESH_LIFETIME_S, scopes)[0]
 
     def exchange(self, refresh_token: object) -> dict[str, object]:
         """Answer an exchange; the refresh token is not rotated; raises Refusal."""
@@ -53,21 +66,28 @@ class Tokens:
         try:
             claims = self._claims(refresh_token)
         except jwt.InvalidTokenError as error:
-            raise Refusal(HTTPStatus.UNAUTHORIZED, f"invalid refresh token: {error}") from error
+            text = f"invalid refresh token: {error}"
+            raise Refusal(self._statuses.bad_refresh, text) from error
         if claims.get("type") != REFRESH or claims["exp"] <= self._clock():
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "invalid refresh token: expired or revoked")
-        access_token, issued_at, expires_at = self._mint(ACCESS, self._lifetime_s)
+            raise Refusal(self._statuses.bad_refresh, "invalid refresh token: expired or revoked")
+        scopes = claims["scopes"]
+        access_token, issued_at, expires_at = self._mint(ACCESS, self._lifetime_s, scopes)
         return {
             "access_token": access_token,
             "refresh_token": refresh_token,
             "expires_at": expires_at,
             "issued_at": issued_at,
             "type": "Bearer",
-            "scopes": SCOPES,
+            "scopes": scopes,
         }
 
-    def check(self, headers: Mapping[str, str], organization: str, scope: str) -> None:
-        """Let a call with a valid access token pass; raises Refusal."""
+    def check(
+        self, headers: Mapping[str, str], organization: str, scope: str, cut_s: Cut | None = None
+    ) -> None:
+        """Let a call with a valid access token pass; raises Refusal.
+
+        `cut_s` may shorten a token's life below what it promises: it maps its id to seconds.
+        """
         value = headers.get(TOKEN_HEADER)
         if value is None:
             raise Refusal(HTTPStatus.UNAUTHORIZED, "missing header X-LAST9-API-TOKEN")
@@ -80,20 +100,27 @@ class Tokens:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid refresh token: {error}") from error
         if claims.get("type") != ACCESS:
             raise Refusal(HTTPStatus.BAD_REQUEST, "invalid access token")
-        if claims["exp"] <= self._clock():
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "Authorization token is expired")
+        if self._end_s(claims, cut_s) <= self._clock():
+            raise Refusal(self._statuses.expired, "Authorization token is expired")
         if claims["organization_slug"] != organization or scope not in claims["scopes"]:
             raise Refusal(HTTPStatus.FORBIDDEN, "access denied")
 
-    def _mint(self, kind: str, lifetime_s: int) -> tuple[str, int, int]:
-        issued_at = int(self._clock())
+    def _end_s(self, claims: dict[str, Any], cut_s: Cut | None) -> float:
+        promised = float(claims["exp"])
+        life_s = cut_s(claims["jti"]) if cut_s else None
+        return promised if life_s is None else min(promised, claims["at"] + life_s)
+
+    def _mint(self, kind: str, lifetime_s: int, scopes: Sequence[str]) -> tuple[str, int, int]:
+        now_s = self._clock()
+        issued_at = int(now_s)
         expires_at = issued_at + lifetime_s
         claims = {
             "aud": [self._audience],
             "organization_slug": self._organization,
-            "scopes": SCOPES,
+            "scopes": list(scopes),
             "type": kind,
             "iat": issued_at,
+            "at": now_s,
             "exp": expires_at,
             "jti": secrets.token_hex(8),
         }

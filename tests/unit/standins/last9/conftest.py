@@ -23,9 +23,9 @@ def start(last9_stage, tmp_path):
     """Start stand-ins with given settings; the newest one answers."""
     ends = []
 
-    def begin(settings=None, clock=lambda: float(T0_S)):
+    def begin(settings=None, clock=lambda: float(T0_S), faults=()):
         path = tmp_path / "journal.ndjson"
-        running, take_off = put_on(last9_stage, path, settings or Settings(), clock)
+        running, take_off = put_on(last9_stage, path, settings or Settings(), clock, faults)
         ends.append(take_off)
         return running
 

@@ -15,19 +15,22 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tfy_last9.standins.faults import parse
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.last9.app import Last9, Parts
+from tfy_last9.standins.last9.disturbance import Disturbance
 from tfy_last9.standins.last9.fields import span_field
 from tfy_last9.standins.last9.otlp import decode_protobuf
 from tfy_last9.standins.last9.parameters import ALWAYS, Parameters
-from tfy_last9.standins.last9.pipeline import compile_pipeline
+from tfy_last9.standins.last9.pipeline import Groups, compile_pipeline
 from tfy_last9.standins.last9.settings import NumericAttributes, Settings
 from tfy_last9.standins.last9.store import SCHEMA, SpanStore
-from tfy_last9.standins.last9.tokens import Tokens
+from tfy_last9.standins.last9.tokens import Statuses, Tokens
 
 T0_S = 1_795_417_200
 NS = 1_000_000_000
 OTLP_AUTH = "Basic c2FuZGJveDpzYW5kYm94"
+API_KEY = "sandbox-key"
 
 
 KINDS = {
@@ -94,8 +97,9 @@ class Running:
     def base(self):
         return f"/api/v4/organizations/{self.settings.organization}"
 
-    def access(self):
-        token = self.tokens.exchange(self.tokens.refresh_token())["access_token"]
+    def access(self, *scopes):
+        refresh_token = self.tokens.refresh_token(scopes or ("read",))
+        token = self.tokens.exchange(refresh_token)["access_token"]
         return {"X-LAST9-API-TOKEN": f"Bearer {token}"}
 
     def export(self, body, content_type="application/x-protobuf", **headers):
@@ -132,6 +136,17 @@ class Running:
         assert response.status_code == 200, response.text
         return response.json()["data"]["result"]
 
+    def post(self, path, *stages, **parameters):
+        """Ask an endpoint beside query_range."""
+        window = {"region": self.settings.region, "start": T0_S, "end": T0_S + 3600}
+        given = {key: value for key, value in (window | parameters).items() if value is not None}
+        return self.client.post(
+            f"{self.base}/cat/api/traces/v2/{path}",
+            params=given,
+            content=orjson.dumps({"pipeline": list(stages)}),
+            headers=self.access(),
+        )
+
     def names(self, *stages, **parameters):
         return [span["SpanName"] for span in self.result(*stages, **parameters)]
 
@@ -148,7 +163,7 @@ def rows_of(*spans, resource=None, numeric=NumericAttributes.STRING):
 def run(stages, *spans, resource=None, parameters=None, group_limit=None, **reading):
     """Compile a pipeline and run it over the spans, without a server."""
     statement = compile_pipeline(
-        stages, parameters or Parameters(ALWAYS, 1000), span_field, group_limit
+        stages, parameters or Parameters(ALWAYS, 1000), span_field, Groups(group_limit)
     )
     with duckdb.connect(":memory:last9_tests") as connection:
         connection.execute(SCHEMA)
@@ -197,14 +212,25 @@ class Stage:
         self._listener.close()
 
 
-def put_on(stage, path, settings, clock):
+def put_on(stage, path, settings, clock, faults=()):
     """Put a new stand-in on the stage; returns it and what takes it off."""
     audience = stage.audience
-    tokens = Tokens(b"k" * 32, audience, settings.organization, settings.token_lifetime_s, clock)
+    statuses = Statuses(settings.expired_status, settings.bad_refresh_status)
+    tokens = Tokens(
+        *(b"k" * 32, audience, settings.organization, settings.token_lifetime_s, clock, statuses)
+    )
     store, executor = SpanStore(), ThreadPoolExecutor(1)
     journal = Journal(path, "last9")
-    stage.app = Last9(Parts(settings, tokens, store, journal, executor, audience, OTLP_AUTH))
-    running = Running(f"http://{audience}", store, tokens, path, settings)
+    disturbance = Disturbance(settings, journal, seed=1, clock=clock)
+    disturbance.replace(map(parse, faults))
+    url = f"http://{audience}"
+    stage.app = Last9(
+        Parts(
+            *(settings, tokens, store, journal, executor, url, OTLP_AUTH),
+            *(disturbance, clock, API_KEY),
+        )
+    )
+    running = Running(url, store, tokens, path, settings)
 
     def take_off():
         running.client.close()

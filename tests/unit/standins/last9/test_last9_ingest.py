@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tfy_last9.standins.last9 import ingest, store
+from tfy_last9.standins.last9 import store
 from tfy_last9.standins.last9.settings import NumericAttributes, Settings
 
 
@@ -105,10 +105,19 @@ def test_garbage_in_json_is_400_in_json(last9):
     assert response.json()["message"]
 
 
-def test_a_gzip_bomb_is_refused(last9, monkeypatch):
-    monkeypatch.setattr(ingest, "LARGEST_BYTES", 1000)
+@pytest.fixture
+def small(start):
+    return start(Settings(max_export_bytes=1000))
+
+
+def test_a_gzip_bomb_is_refused(small):
     packed = zlib.compress(bytes(100_000), wbits=31)
-    assert last9.export(packed, content_encoding="gzip").status_code == 413
+    assert small.export(packed, content_encoding="gzip").status_code == 413
+
+
+def test_an_oversize_export_is_refused_and_the_connection_lives_on(small):
+    assert small.export(bytes(1001)).status_code == 413
+    assert small.export(make_export(make_span())).status_code == 200
 
 
 def test_spans_left_out_are_reported_as_partial_success(last9):

@@ -11,8 +11,9 @@ from last9_sandbox import NS, T0_S, make_span, run, where
 from tfy_last9.standins.last9.aggregates import ONE_FIELD, PARAMETRIC
 from tfy_last9.standins.last9.conditions import LOGICAL, TESTS
 from tfy_last9.standins.last9.fields import BadPipeline, span_field
-from tfy_last9.standins.last9.parameters import ALWAYS, Mode, Order, Parameters, Window
-from tfy_last9.standins.last9.pipeline import compile_pipeline
+from tfy_last9.standins.last9.parameters import ALWAYS, Order, Parameters, Window
+from tfy_last9.standins.last9.pipeline import Groups, compile_pipeline
+from tfy_last9.standins.last9.settings import Mode
 
 ALL = where()
 HOUR = Window(T0_S * NS, (T0_S + 3600) * NS - 1)
@@ -242,10 +243,10 @@ def test_values_are_bound_and_come_in_the_order_of_their_marks():
     """The SQL is fixed text; what the query brought stands beside it."""
     stages = [
         where({"$eq": ["attributes['run']", "r-42"]}, {"$gt": ["Duration", "5"]}),
-        aggregate({"attributes['gen_ai.system']": "provider"}, p={"$quantile": [0.95, "Duration"]}),
+        aggregate({"attributes['team']": "team"}, p={"$quantile": [0.95, "Duration"]}),
         where({"$gt": ["p", 7]}),
     ]
-    statement = compile_pipeline(stages, Parameters(Window(1, 2), 10), span_field, 10)
+    statement = compile_pipeline(stages, Parameters(Window(1, 2), 10), span_field, Groups(10))
     assert statement.sql.text == (
         "SELECT * FROM (SELECT coalesce(json_extract_string(doc, ?), '') AS c0,"
         " quantile_cont(duration_ns, 0.95) AS c1 FROM spans WHERE start_ns BETWEEN ? AND ?"
@@ -253,8 +254,8 @@ def test_values_are_bound_and_come_in_the_order_of_their_marks():
         " AND coalesce(duration_ns > ?, FALSE)) GROUP BY 1 HAVING count(*) > 0)"
         " WHERE coalesce(try_cast(c1 AS DOUBLE) > ?, FALSE) ORDER BY 1 LIMIT ?"
     )
-    provider, run_id = "/SpanAttributes/gen_ai.system", "/SpanAttributes/run"
-    assert statement.sql.values == (provider, 1, 2, run_id, "r-42", 5, 7, 10)
+    team, run_id = "/SpanAttributes/team", "/SpanAttributes/run"
+    assert statement.sql.values == (team, 1, 2, run_id, "r-42", 5, 7, 10)
 
 
 FIELDS = st.sampled_from(
