@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from tfy_last9.arrivals.arms import arm_choice
 from tfy_last9.arrivals.mix import mixed
 from tfy_last9.model.scenario import ArrivalKind, Phase, Scenario
 
@@ -25,19 +26,26 @@ class Arrival(NamedTuple):
     """Index into the scenario's targets."""
     prompt: int
     """Index into the scenario's prompts."""
+    arm: int | None = None
+    """Index into the scenario's `sides`; None without arms."""
 
 
 def schedule(scenario: Scenario) -> Iterator[Arrival]:
     """Yield every arrival of the run in order of due time."""
     gaps = Random(f"{scenario.seed}/gaps")
     targets = mixed([target.weight for target in scenario.targets], Random(f"{scenario.seed}/mix"))
+    choose_arms = arm_choice(scenario)
     seq = 0
     start_s = 0.0
+    number = 0
     for phase in scenario.phases:
         for due_s in _due_times(scenario.arrivals, phase, gaps):
             due_ns = round((start_s + due_s) * NS_PER_S)
-            yield Arrival(seq, due_ns, phase.name, next(targets), seq % len(scenario.prompts))
-            seq += 1
+            target, prompt = next(targets), number % len(scenario.prompts)
+            for arm in choose_arms(target):
+                yield Arrival(seq, due_ns, phase.name, target, prompt, arm)
+                seq += 1
+            number += 1
         start_s += phase.duration_s
 
 

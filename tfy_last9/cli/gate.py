@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Self
 
-from tfy_last9.adapters.environment import GatewaySettings, gateway_settings, read_environment
+from tfy_last9.adapters.environment import (
+    GatewaySettings,
+    arm_gateways,
+    gateway_settings,
+    read_environment,
+)
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
@@ -57,6 +63,8 @@ class World:
     """Where the run takes place."""
 
     gateway: GatewaySettings
+    arms: Mapping[str, GatewaySettings]
+    """Gateway per arm; empty without arms."""
     last9: Last9Settings | None
     """None only for `--client-only`."""
     sandbox: Sandbox | None
@@ -137,6 +145,10 @@ def _enter_world(
     else:
         environment = read_environment()
     gateway = gateway_settings(environment)
+    if sandbox is None:
+        arms = arm_gateways(environment, scenario)
+    else:  # there is one gateway in the sandbox, whatever the arms name
+        arms = {arm.name: gateway for arm in scenario.sides}
     last9 = None if request.client_only else from_environment(environment)
     if last9 is None and not request.client_only:
         raise MissingSettings(
@@ -144,7 +156,7 @@ def _enter_world(
             hint="set it to a refresh token with read scope, use --sandbox to rehearse, "
             "or --client-only to judge the client's ledger alone",
         )
-    return World(gateway, last9, sandbox)
+    return World(gateway, arms, last9, sandbox)
 
 
 def _faulty(request: GateRequest) -> str:
@@ -154,7 +166,7 @@ def _faulty(request: GateRequest) -> str:
 def _preflight(scenario: Scenario, world: World, console: Console) -> None:
     if world.last9 is not None:
         check_last9(world.last9, console)
-    probes = check_gateway(scenario, world.gateway, console)
+    probes = check_gateway(scenario, world.gateway, world.arms, console)
     world.check()
     if world.last9 is not None:
         follow_one_trace(probes, world.last9, console)
@@ -200,7 +212,7 @@ def _load(
     folder: RunFolder, scenario: Scenario, world: World, workers: int, console: Console
 ) -> tuple[str | None, str | None]:
     """Send the load; return what went wrong, and "interrupted" if the user ended it."""
-    load = LoadProcess(folder, scenario, world.gateway, workers)
+    load = LoadProcess(folder, scenario, world.gateway, workers, world.arms)
     try:
         return load.watch(console, world.check), None
     except HarnessError as error:

@@ -113,6 +113,14 @@ def _arms(scenario: Scenario, gateways: Mapping[str, GatewaySettings]) -> dict[s
     return found
 
 
+def _arms(scenario: Scenario, gateways: Mapping[str, GatewaySettings]) -> dict[str, str]:
+    """Return the variables that the arms name: in the sandbox nobody has set them."""
+    found = {}
+    for arm in scenario.sides:
+        found[arm.gateway], found[arm.key] = gateways[arm.name].url, gateways[arm.name].api_key
+    return found
+
+
 def read_progress(folder: RunFolder) -> dict[str, Any] | None:
     """Return the newest progress document of the load process, if there is one."""
     try:

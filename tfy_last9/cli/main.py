@@ -14,7 +14,7 @@ import typer
 from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
-from tfy_last9.adapters.files.scenario_document import parse_duration, parse_rate
+from tfy_last9.adapters.files.scenario_parts import parse_duration, parse_rate
 from tfy_last9.adapters.last9.settings import from_environment
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli import judging

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from secrets import token_hex
 
 from tfy_last9.adapters.clock import SystemClock
@@ -19,7 +20,7 @@ from tfy_last9.errors import (
     NothingArrived,
 )
 from tfy_last9.model.run import Window
-from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.scenario import Scenario, Target
 from tfy_last9.ports import TraceSource
 
 ARRIVAL_DEADLINE_S = 60.0
@@ -41,19 +42,28 @@ def check_last9(settings: Last9Settings, console: Console) -> None:
 
 
 def check_gateway(
-    scenario: Scenario, gateway: GatewaySettings, console: Console
+    scenario: Scenario,
+    gateway: GatewaySettings,
+    arms: Mapping[str, GatewaySettings],
+    console: Console,
 ) -> tuple[ProbeResult, ...]:
-    """Send one request per target. Raises for a refused key, a refused request, or no answer at all."""
+    """Send one request per target and arm. Raises for a refused key, a refused request, or no answer at all."""
     run_id = f"preflight-{token_hex(6)}"
-    results = tuple(
-        probe(gateway, target, scenario.prompts[0], scenario.limits, run_id)
-        for target in scenario.targets
-    )
-    for result in results:
-        _judge(result, gateway)
+    sides = [(arms[arm.name], arm.applied_to) for arm in scenario.sides]
+    results = []
+    for place, applied_to in sides or [(gateway, _unchanged)]:
+        for target in scenario.targets:
+            sent = applied_to(target)
+            result = probe(place, sent, scenario.prompts[0], scenario.limits, run_id)
+            _judge(result, place)
+            results.append(result)
     answered = sum(1 for result in results if result.problem is None)
     console.say(f"preflight: {answered} of {len(results)} targets answered in full")
-    return results
+    return tuple(results)
+
+
+def _unchanged(target: Target) -> Target:
+    return target
 
 
 def _judge(result: ProbeResult, gateway: GatewaySettings) -> None:

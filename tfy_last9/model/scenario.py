@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -27,6 +27,17 @@ class ArrivalKind(StrEnum):
 
     CONSTANT = "constant"
     POISSON = "poisson"
+
+
+class Cache(StrEnum):
+    """What prompt caches may do to a run."""
+
+    AS_IS = "as-is"
+    """Prompts go out as they are written."""
+    COLD = "cold"
+    """A nonce of equal length opens every prompt, so that no cache knows it."""
+    WARM = "warm"
+    """Prompts go out as they are written, after a phase that is not judged has shown them to the caches."""
 
 
 class OnInconclusive(StrEnum):
@@ -57,6 +68,54 @@ class Target:
     """Passed through verbatim."""
     body: Mapping[str, object]
     """Merged verbatim into the request body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of a comparison: the same traffic, sent somewhere else or in another way."""
+
+    name: str
+    gateway: str = "TFY_GATEWAY_URL"
+    """Environment variable that holds the gateway's address."""
+    key: str = "TFY_API_KEY"
+    """Environment variable that holds the key."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Target name to the `account/model` that this arm asks for in its place."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] = field(default_factory=dict)
+
+    def applied_to(self, target: Target) -> Target:
+        """Return the target as this arm sends to it; the arm's headers and body win."""
+        return replace(
+            target,
+            model=self.models.get(target.name, target.model),
+            headers={**target.headers, **self.headers},
+            body={**target.body, **self.body},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How much worse than the baseline the canary may be and still count as no worse."""
+
+    latency: float = 0.10
+    """Ratio - 1 of typical latencies."""
+    tail: float = 0.015
+    """Difference of the shares of slow requests."""
+    errors: float = 0.015
+    """Difference of error rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Baseline and canary, and what counts as worse."""
+
+    baseline: Arm
+    canary: Arm
+    mirror: bool = False
+    """True: every arrival goes to both arms at the same instant. Else each goes to one, at random."""
+    margins: Margins = field(default_factory=Margins)
+    confidence: float = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +192,13 @@ class Scenario:
     """Extra labels sent in `x-tfy-metadata` (values up to 128 characters)."""
     settle: Settle
     policy: Policy
+    arms: Arms | None = None
+    cache: Cache = Cache.AS_IS
+
+    @property
+    def sides(self) -> tuple[Arm, ...]:
+        """Baseline and canary in this order; empty without arms."""
+        return () if self.arms is None else (self.arms.baseline, self.arms.canary)
 
     @property
     def judged_phases(self) -> tuple[str, ...]:

@@ -107,6 +107,17 @@ def make_arms_driver(scenario: Scenario, gateway: GatewaySettings) -> Driver:
     return ArmsDriver({arm: made[place] for arm, place in places.items()})
 
 
+def make_arms_driver(scenario: Scenario, gateway: GatewaySettings) -> Driver:
+    """Return one driver, or one per arm where arms go to different gateways."""
+    if scenario.arms is None:
+        return make_driver(scenario.driver, gateway, scenario.limits)
+    places = arm_gateways(read_environment(), scenario)
+    made = {
+        place: make_driver(scenario.driver, place, scenario.limits) for place in places.values()
+    }
+    return ArmsDriver({arm: made[place] for arm, place in places.items()})
+
+
 def make_driver(name: DriverName, gateway: GatewaySettings, limits: Limits) -> Driver:
     """Return the client a scenario asks for."""
     if name is DriverName.OPENAI:

@@ -7,7 +7,8 @@ Source: OpenAI API reference, "Chat" and "Streaming". The gateway adds `costInUS
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -33,6 +34,16 @@ def request_body(target: Target, prompt: Prompt) -> dict[str, object]:
     if target.max_tokens is not None:
         body["max_tokens"] = target.max_tokens
     return body | dict(target.body)
+
+
+def opened_by_nonce(prompt: Prompt, request_id: str) -> Prompt:
+    """Return the prompt with a nonce in front that no other request has: no cache can know it.
+
+    Always 18 characters, so that no arm of a comparison sends more than the other.
+    """
+    first, *rest = prompt.messages
+    nonce = blake2b(request_id.encode(), digest_size=8).hexdigest()
+    return Prompt((replace(first, content=f"{nonce}\n\n{first.content}"), *rest))
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfy_last9.adapters.files.arms_document import arm_faults, arms_of
 from tfy_last9.adapters.files.complaints import complaints
 from tfy_last9.adapters.files.places import Document, read_documents
 from tfy_last9.adapters.files.scenario_document import (
@@ -23,6 +24,7 @@ from tfy_last9.model.provider import canonical
 from tfy_last9.model.scenario import (
     Api,
     ArrivalKind,
+    Cache,
     Driver,
     Limits,
     Message,
@@ -46,7 +48,7 @@ def load_scenario(path: Path) -> Scenario:
         document = documents[0]
         problems += _repeated_names(document, "targets") + _repeated_names(document, "phases")
         parsed, faults = _parse(document)
-        problems += faults
+        problems += faults + (_arm_problems(document, parsed) if parsed is not None else [])
     if problems or parsed is None:
         raise FileProblems(tuple(sorted(problems, key=lambda fault: (fault.line, fault.column))))
     return _scenario(parsed)
@@ -108,6 +110,18 @@ def _parse(document: Document) -> tuple[ScenarioDocument | None, list[FileProble
     return parsed, problems
 
 
+def _arm_problems(document: Document, parsed: ScenarioDocument) -> list[FileProblem]:
+    problems = []
+    if parsed.arms is not None:
+        names = [part.name for part in parsed.targets]
+        faults = arm_faults(parsed.arms, names)
+        problems += [document.problem(trail, message) for trail, message in faults]
+    if parsed.cache == "warm" and all(phase.judged for phase in parsed.phases):
+        message = "cache: warm needs a phase with `judged: false` that warms the caches"
+        problems.append(document.problem(("cache",), message))
+    return problems
+
+
 def _repeated_names(document: Document, key: str) -> list[FileProblem]:
     """Names are labels in reports and metadata: two of a kind would be added up silently."""
     items = document.data.get(key) if isinstance(document.data, dict) else None
@@ -143,6 +157,8 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         metadata=dict(document.metadata),
         settle=Settle(settle.deadline, settle.late_after, settle.poll),
         policy=Policy(OnInconclusive(document.policy.on_inconclusive)),
+        arms=None if document.arms is None else arms_of(document.arms),
+        cache=Cache(document.cache),
     )
 
 

@@ -1,0 +1,102 @@
+"""The shape of `arms:` in a scenario file: baseline and canary, and what counts as worse."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
+
+from tfy_last9.adapters.files.complaints import shown
+from tfy_last9.adapters.files.scenario_parts import BodyKey, HeaderName, HeaderValue, Model, Part
+from tfy_last9.model.scenario import Arm, Arms, Margins
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
+
+
+def parse_percent(value: object) -> float:
+    """Return a share from text such as "10%"."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'expected a percentage such as "10%" or "1.5%", got {shown(value)}')
+    share = float(match[1]) / 100.0
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"a margin is above 0 % and below 100 %, got {shown(value)}")
+    return share
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+        raise ValueError(
+            f"expected the NAME of an environment variable, got {shown(value)};"
+            " addresses and keys never come from a file"
+        )
+    return value
+
+
+_PERCENT_SCHEMA = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$"}
+_VARIABLE_SCHEMA = {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$"}
+Percent = Annotated[float, BeforeValidator(parse_percent), WithJsonSchema(_PERCENT_SCHEMA)]
+Variable = Annotated[str, AfterValidator(_variable), WithJsonSchema(_VARIABLE_SCHEMA)]
+
+
+class ArmPart(Part):
+    """What one arm does differently; an empty mapping sends the targets as they are."""
+
+    gateway: Variable = "TFY_GATEWAY_URL"
+    key: Variable = "TFY_API_KEY"
+    models: dict[str, Model] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    body: dict[BodyKey, JsonValue] = Field(default_factory=dict)
+
+
+class MarginsPart(Part):
+    """How much worse the canary may be and still count as no worse."""
+
+    latency: Percent = 0.10
+    tail: Percent = 0.015
+    errors: Percent = 0.015
+
+
+class ArmsPart(Part):
+    """Two arms for the same traffic."""
+
+    baseline: ArmPart
+    canary: ArmPart
+    mirror: bool = False
+    margins: MarginsPart = MarginsPart()
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+
+
+CacheName = Literal["as-is", "cold", "warm"]
+
+
+def arms_of(part: ArmsPart) -> Arms:
+    """Return the arms as the model knows them."""
+    margins = part.margins
+    return Arms(
+        baseline=_arm("baseline", part.baseline),
+        canary=_arm("canary", part.canary),
+        mirror=part.mirror,
+        margins=Margins(margins.latency, margins.tail, margins.errors),
+        confidence=part.confidence,
+    )
+
+
+def arm_faults(part: ArmsPart, targets: list[str]) -> list[tuple[tuple[str, ...], str]]:
+    """Return trail and message of what is wrong between the arms and the rest of the scenario."""
+    faults: list[tuple[tuple[str, ...], str]] = []
+    for name, arm in (("baseline", part.baseline), ("canary", part.canary)):
+        for target in arm.models:
+            if target not in targets:
+                known = ", ".join(targets)
+                message = f'no target is called "{target}"; the targets are {known}'
+                faults.append((("arms", name, "models", target), message))
+    if part.baseline == part.canary:
+        message = "both arms send the same requests to the same place: only chance could differ"
+        faults.append((("arms", "canary"), message))
+    return faults
+
+
+def _arm(name: str, part: ArmPart) -> Arm:
+    return Arm(name, part.gateway, part.key, part.models, part.headers, dict(part.body))
