@@ -194,6 +194,8 @@ class Objective:
     line: int
     slicing: Slicing | None = None
     """None: Occurrences."""
+    expect: tuple[str, ...] = ()
+    """Values of the first group label that must show up when no ledger foretells them."""
 
     @property
     def budget(self) -> float:

@@ -1,4 +1,4 @@
-"""An SLI of an OpenSLO file to one of our three indicators: threshold, ratio, completeness."""
+"""An SLI of an OpenSLO file to one of our indicators: threshold, scalar, ratio, completeness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from tfy_last9.model.objective import (
     Completeness,
     Indicator,
     Operator,
+    Population,
+    Quality,
     Ratio,
+    Scalar,
     Threshold,
 )
 from tfy_last9.model.trace import Role
@@ -62,9 +65,14 @@ class IndicatorReader:
         spec = self._spec(metric, "thresholdMetric")
         if spec is None or part.op is None or part.value is None:
             return None
+        operator = Operator(part.op)
+        if "scalar" in spec.data:
+            spec.only("scalar", "groupBy", "where")
+            scalar = Scalar(spec.book, spec.scalar(), operator, part.value, spec.where())
+            return scalar, spec.group_by()
         span = () if spec.book is Book.LEDGER else ("span",)
         spec.only(*span, "field", "groupBy", "where")
-        threshold = Threshold(spec.population(), spec.field(), Operator(part.op), part.value)
+        threshold = Threshold(spec.population(), spec.field(), operator, part.value)
         return threshold, spec.group_by()
 
     def _ratio(self, metric: RatioMetric) -> tuple[Indicator, tuple[str, ...]] | None:
@@ -75,12 +83,35 @@ class IndicatorReader:
         part = self._spec(share, "ratioMetric", "bad" if metric.bad else "good")
         if total is None or part is None:
             return None
-        return self._bad_share(part, total) if metric.bad else self._completeness(part, total)
+        if metric.bad:
+            return self._bad_share(part, total)
+        if "match" in part.data or "require" in part.data:
+            return self._completeness(part, total)
+        return self._good_share(part, total)
 
     def _bad_share(self, bad: MetricSpec, total: MetricSpec) -> tuple[Indicator, tuple[str, ...]]:
-        if bad.book is not total.book:
-            bad.complain(
-                message=f"bad is read from {bad.book}, total from {total.book}; use one source"
+        population = self._population(bad, total, "bad")
+        conditions = bad.conditions()
+        if not conditions:
+            bad.complain(message="say what is bad, for example status: error or outcome: [timeout]")
+        return Ratio(population, conditions), total.group_by()
+
+    def _good_share(self, good: MetricSpec, total: MetricSpec) -> tuple[Indicator, tuple[str, ...]]:
+        population = self._population(good, total, "good")
+        quality = good.quality()
+        if quality == Quality():
+            good.complain(
+                message="say what is good, for example outcome: ok, within: {ttft_ms: {lte: 1500}}"
+                " or has: [input_tokens]"
+            )
+        return Ratio(population, (), quality), total.group_by()
+
+    @staticmethod
+    def _population(part: MetricSpec, total: MetricSpec, name: str) -> Population:
+        """Return what both halves of a ratio count; they must agree about it."""
+        if part.book is not total.book:
+            part.complain(
+                message=f"{name} is read from {part.book}, total from {total.book}; use one source"
             )
         if total.book is Book.LEDGER:
             total.only("count", "groupBy", "where")
@@ -88,20 +119,17 @@ class IndicatorReader:
         else:
             total.only("span", "groupBy", "where")
         population = total.population()
-        if bad.role() is not population.span:
-            bad.complain("span", message="bad and total must count spans of the same role")
-        conditions = bad.conditions()
-        if not conditions:
-            bad.complain(message="say what is bad, for example status: error or outcome: [timeout]")
-        return Ratio(population, conditions), total.group_by()
+        if part.role() is not population.span:
+            part.complain("span", message=f"{name} and total must count spans of the same role")
+        return population
 
     def _completeness(
         self, good: MetricSpec, total: MetricSpec
     ) -> tuple[Indicator, tuple[str, ...]]:
         if good.book is not Book.LAST9 or total.book is not Book.LEDGER:
             good.complain(
-                message="good and total count completeness: good from last9, total from"
-                " client-ledger; for any other share write bad and total"
+                message="match and require count completeness: good from last9, total from"
+                " client-ledger"
             )
         good.only("match", "require")
         good.word("match", ["trace_id"])

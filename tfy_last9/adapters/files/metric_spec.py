@@ -5,15 +5,21 @@ OpenSLO leaves this map free, so every key and value in it is checked here again
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tfy_last9.adapters.files.complaints import shown
 from tfy_last9.adapters.files.places import Document, Trail, nearest
 from tfy_last9.errors import FileProblem
-from tfy_last9.model.fields import LEDGER_LABELS, SPAN_LABELS, VALUE_FIELDS
-from tfy_last9.model.objective import Book, Condition, Population
+from tfy_last9.model.fields import (
+    LEDGER_LABELS,
+    ROOT_FIELDS,
+    RUN_FIELDS,
+    SPAN_LABELS,
+    VALUE_FIELDS,
+)
+from tfy_last9.model.objective import Book, Condition, Limit, Operator, Population, Quality
 from tfy_last9.model.provider import canonical
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.trace import Role, SpanStatus
@@ -72,7 +78,55 @@ class MetricSpec:
     def field(self) -> str:
         """Return the value field, known to the book."""
         names = [name for book, name in VALUE_FIELDS if book is self.book]
-        return self.word("field", names) or ""
+        name = self.word("field", names) or ""
+        if self.book is Book.LAST9:
+            self._ask_the_root(name, "field")
+        return name
+
+    def scalar(self) -> str:
+        """Return the number of the run, known to the book."""
+        names = [name for book, name in RUN_FIELDS if book is self.book]
+        return self.word("scalar", names) or ""
+
+    def quality(self) -> Quality:
+        """Return what makes an event good: conditions, `within` limits, and what it `has`."""
+        conditions = {k: v for k, v in self.data.items() if k not in ("span", "within", "has")}
+        return Quality(self._conditions(conditions), tuple(self._limits()), tuple(self._has()))
+
+    def _limits(self) -> Iterator[Limit]:
+        within = self.data.get("within", {})
+        if not isinstance(within, dict):
+            self.complain("within", message=f"expected fields with limits, got {shown(within)}")
+            return
+        names = [name for book, name in VALUE_FIELDS if book is self.book]
+        for name, bounds in within.items():
+            known = self._known(name, names, "within", name)
+            if not isinstance(bounds, dict) or not bounds:
+                message = f"expected limits such as {{lte: 1500}}, got {shown(bounds)}"
+                self.complain("within", name, message=message)
+                continue
+            for word, value in bounds.items():
+                operator = self._known(word, [op.value for op in Operator], "within", name, word)
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    message = f"expected a number, got {shown(value)}"
+                    self.complain("within", name, word, message=message)
+                elif operator is not None and known is not None:
+                    self._ask_the_root(name, "within", name)
+                    yield Limit(name, Operator(operator), float(value))
+
+    def _has(self) -> Iterator[str]:
+        names = self.data.get("has", [])
+        if not isinstance(names, list):
+            self.complain("has", message=f"expected a list of fields or labels, got {shown(names)}")
+            return
+        for i, name in enumerate(names):
+            if (self.book, name) in VALUE_FIELDS or self._is_label(name, "has", i):
+                yield name
+
+    def _ask_the_root(self, field: str, *key: str | int) -> None:
+        if field in ROOT_FIELDS and self.data.get("span") != Role.ROOT.value:
+            message = f'"{field}" is a fact of the whole trace: ask it of span: root'
+            self.complain(*key, message=message)
 
     def population(self) -> Population:
         """Return what is counted: the book, the role and the `where` conditions."""

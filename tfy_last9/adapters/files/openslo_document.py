@@ -5,113 +5,43 @@ Sources: README of OpenSLO/OpenSLO and the validation of OpenSLO/go-sdk; where t
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
-from tfy_last9.adapters.files.complaints import shown
+from tfy_last9.adapters.files.openslo_alerts import (
+    AlertConditionSpec,
+    AlertNotificationTargetSpec,
+    AlertPolicyReference,
+    AlertPolicySpec,
+    InlineAlertPolicy,
+)
+from tfy_last9.adapters.files.openslo_types import (
+    Description,
+    DisplayName,
+    Duration,
+    Label,
+    Metadata,
+    Number,
+    Part,
+    StartTime,
+    Text,
+    TimeZone,
+    seconds,
+)
 
 API_VERSION = "openslo/v1"
 KINDS = (
     *("DataSource", "SLO", "SLI", "AlertPolicy", "AlertCondition"),
     *("AlertNotificationTarget", "Service"),
 )
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL_KEY = re.compile(r"[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
-_ANNOTATION_KEY = re.compile(
-    r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
-)
-_DURATION = re.compile(r"[1-9][0-9]*[mhdwMQY]")
-
-
-def _rfc1123(value: str) -> str:
-    if not _LABEL.fullmatch(value):
-        raise ValueError(
-            f"expected 1 to 63 lower-case letters, digits and inner dashes, got {shown(value)}"
-        )
-    return value
-
-
-def _label_key(value: str) -> str:
-    if not _LABEL_KEY.fullmatch(value):
-        raise ValueError(f"not a valid label key: {shown(value)}")
-    return value
-
-
-def _annotation_key(value: str) -> str:
-    if value.startswith("openslo.com/"):
-        raise ValueError(f"the prefix openslo.com/ is reserved, got {shown(value)}")
-    if not _ANNOTATION_KEY.fullmatch(value):
-        raise ValueError(f"not a valid annotation key: {shown(value)}")
-    return value
-
-
-def _duration(value: str) -> str:
-    if not _DURATION.fullmatch(value):
-        raise ValueError(
-            "expected a whole number above 0 and one unit of m h d w M Q Y"
-            f" (minute, hour, day, week, month, quarter, year), got {shown(value)}"
-        )
-    return value
-
-
-def _start_time(value: str) -> str:
-    try:
-        datetime.strptime(value, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - OpenSLO writes it without a zone
-    except ValueError:
-        raise ValueError(f'expected "YYYY-MM-DD HH:MM:SS", got {shown(value)}') from None
-    return value
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f'expected an IANA time zone such as "Asia/Kolkata", got {shown(value)}'
-        ) from None
-    return value
-
-
-def _occurrences(value: str) -> str:
-    if value in ("Timeslices", "RatioTimeslices"):
-        raise ValueError(f"{value} is not supported yet, use Occurrences")
-    if value != "Occurrences":
-        raise ValueError(f"expected Occurrences, got {shown(value)}")
-    return value
-
-
-Label = Annotated[str, AfterValidator(_rfc1123)]
-Description = Annotated[str, Field(max_length=1050)]
-DisplayName = Annotated[str, Field(max_length=63)]
-Duration = Annotated[str, AfterValidator(_duration)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """A mapping of the file: no unknown keys, no conversions."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
-
-
-class Metadata(Part):
-    """Name and labels of an object."""
-
-    name: Label
-    display_name: DisplayName | None = None
-    labels: dict[Annotated[str, AfterValidator(_label_key)], str] = {}
-    annotations: dict[Annotated[str, AfterValidator(_annotation_key)], str] = {}
 
 
 class MetricSource(Part):
     """Where a metric comes from; the content of `spec` is ours."""
 
     metric_source_ref: Label | None = None
-    type: Annotated[str, Field(min_length=1)] | None = None
+    type: Text | None = None
     spec: Annotated[dict[str, Any], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -172,8 +102,8 @@ class InlineIndicator(Part):
 class Calendar(Part):
     """Start of a calendar-aligned window."""
 
-    start_time: Annotated[str, AfterValidator(_start_time)]
-    time_zone: Annotated[str, AfterValidator(_time_zone)]
+    start_time: StartTime
+    time_zone: TimeZone
 
 
 class TimeWindow(Part):
@@ -198,24 +128,26 @@ class ObjectivePart(Part):
     value: Number | None = None
     target: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     target_percent: Annotated[float, Field(ge=0.0, lt=100.0)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _supported(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            if data.keys() & {"indicator", "indicatorRef", "compositeWeight"}:
-                raise ValueError(
-                    "composite SLOs are not supported yet, write one SLO per indicator"
-                )
-            if data.keys() & {"timeSliceTarget", "timeSliceWindow"}:
-                raise ValueError("time slices are not supported yet, use Occurrences")
-        return data
+    time_slice_target: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    time_slice_window: Duration | None = None
+    indicator: InlineIndicator | None = None
+    indicator_ref: Label | None = None
+    composite_weight: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _one_target(self) -> ObjectivePart:
         if (self.target is None) == (self.target_percent is None):
             raise ValueError("an objective needs exactly one of target and targetPercent")
+        if self.indicator is not None and self.indicator_ref is not None:
+            raise ValueError("an objective has one of indicator and indicatorRef, not both")
+        if self.composite_weight is not None and not self.has_indicator:
+            raise ValueError("compositeWeight belongs to an objective with its own indicator")
         return self
+
+    @property
+    def has_indicator(self) -> bool:
+        """Tell whether the objective carries its own indicator, as in a composite SLO."""
+        return self.indicator is not None or self.indicator_ref is not None
 
     @property
     def share(self) -> float:
@@ -234,14 +166,41 @@ class SloSpec(Part):
     indicator: InlineIndicator | None = None
     indicator_ref: Label | None = None
     time_window: Annotated[list[TimeWindow], Field(min_length=1, max_length=1)]
-    budgeting_method: Annotated[str, AfterValidator(_occurrences)]
+    budgeting_method: Literal["Occurrences", "Timeslices", "RatioTimeslices"]
     objectives: Annotated[list[ObjectivePart], Field(min_length=1)]
-    alert_policies: list[dict[str, Any]] = []
+    alert_policies: list[InlineAlertPolicy | AlertPolicyReference] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _one_indicator(self) -> SloSpec:
-        if (self.indicator is None) == (self.indicator_ref is None):
+        own = [part.has_indicator for part in self.objectives]
+        here = (self.indicator is not None) + (self.indicator_ref is not None)
+        if any(own) and here:
+            raise ValueError(
+                "indicators stand either on the SLO or on its objectives (composite), not on both"
+            )
+        if any(own) and not all(own):
+            raise ValueError("in a composite SLO every objective needs its own indicator")
+        if not any(own) and here != 1:
             raise ValueError("an SLO needs exactly one of indicator and indicatorRef")
+        return self
+
+    @model_validator(mode="after")
+    def _slices(self) -> SloSpec:
+        for part in self.objectives:
+            wanted = self.budgeting_method
+            if (part.time_slice_window is None) != (wanted == "Occurrences"):
+                raise ValueError(
+                    "timeSliceWindow is required for Timeslices and RatioTimeslices,"
+                    " and belongs nowhere else"
+                )
+            if (part.time_slice_target is None) != (wanted != "Timeslices"):
+                raise ValueError("timeSliceTarget is required for Timeslices, and only there")
+            window = part.time_slice_window
+            if window is not None and seconds(window) >= seconds(self.time_window[0].duration):
+                raise ValueError(
+                    f"timeSliceWindow {window} is not shorter than the window of the budget,"
+                    f" {self.time_window[0].duration} (m is a minute, M a month)"
+                )
         return self
 
 
@@ -249,7 +208,7 @@ class DataSourceSpec(Part):
     """A named source; secrets are named by their environment variable, never written."""
 
     description: Description | None = None
-    type: Annotated[str, Field(min_length=1)]
+    type: Text
     connection_details: Any
 
 
@@ -288,9 +247,42 @@ class DataSourceObject(Envelope):
     spec: DataSourceSpec  # type: ignore[assignment]  # narrows the envelope's free-form spec
 
 
+class ServiceSpec(Part):
+    """A group of SLOs."""
+
+    description: Description | None = None
+
+
+class ServiceObject(Envelope):
+    """A service that SLOs belong to."""
+
+    spec: ServiceSpec  # type: ignore[assignment]  # narrows the envelope's free-form spec
+
+
+class AlertPolicyObject(Envelope):
+    """When to alert whom. Read and checked; a run alerts nobody."""
+
+    spec: AlertPolicySpec  # type: ignore[assignment]  # narrows the envelope's free-form spec
+
+
+class AlertConditionObject(Envelope):
+    """When an alert policy triggers."""
+
+    spec: AlertConditionSpec  # type: ignore[assignment]  # narrows the envelope's free-form spec
+
+
+class AlertNotificationTargetObject(Envelope):
+    """Where alerts go."""
+
+    spec: AlertNotificationTargetSpec  # type: ignore[assignment]  # narrows the free-form spec
+
+
 MODELS: dict[str, type[Envelope]] = {
     "SLO": SloObject,
     "SLI": SliObject,
     "DataSource": DataSourceObject,
+    "Service": ServiceObject,
+    "AlertPolicy": AlertPolicyObject,
+    "AlertCondition": AlertConditionObject,
+    "AlertNotificationTarget": AlertNotificationTargetObject,
 }
-"""Kinds that are read; the others are checked as envelopes and otherwise ignored."""

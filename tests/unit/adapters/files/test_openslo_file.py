@@ -204,15 +204,23 @@ REFUSED = {
         'isRolling: false, calendar: {startTime: "2026-01-01 00:00:00", timeZone: Mars/Base}',
         "IANA",
     ),
-    "time slices": (
+    "time slices without a window": ("Occurrences", "Timeslices", "timeSliceWindow is required"),
+    "ratio time slices without a window": (
         "Occurrences",
-        "Timeslices",
-        "Timeslices is not supported yet, use Occurrences",
+        "RatioTimeslices",
+        "timeSliceWindow is required",
     ),
-    "ratio time slices": ("Occurrences", "RatioTimeslices", "not supported yet, use Occurrences"),
-    "lower-case occurrences": ("Occurrences", "occurrences", "expected Occurrences"),
-    "a slice target": ("target: 0.95", "target: 0.95, timeSliceTarget: 0.9", "not supported yet"),
-    "a composite": ("target: 0.95", "target: 0.95, indicatorRef: x", "composite SLOs are not"),
+    "lower-case occurrences": ("Occurrences", "occurrences", 'got "occurrences"'),
+    "a slice target without slices": (
+        "target: 0.95",
+        "target: 0.95, timeSliceTarget: 0.9",
+        "timeSliceTarget is required for Timeslices, and only there",
+    ),
+    "a composite with an indicator of its own": (
+        "target: 0.95",
+        "target: 0.95, indicatorRef: x",
+        "either on the SLO or on its objectives",
+    ),
     "a promise of everything": ("target: 0.95", "target: 1.0", "less than 1"),
     "two targets": ("target: 0.95", "target: 0.95, targetPercent: 95", "exactly one of target"),
     "no target": (", target: 0.95", "", "exactly one of target"),
@@ -287,7 +295,11 @@ REFUSED_RATIOS = {
     ),
     "a raw ratio": ("counter: false", "rawType: success", "raw ratios are not supported"),
     "a counter": ("counter: false", "counter: true", "counter must be false"),
-    "good of the same book": ("bad:", "good:", "for any other share write bad and total"),
+    "good that says nothing": (
+        "outcome: [timeout, provider_error]",
+        "outcome: []",
+        "expected text",
+    ),
     "bad and good": (
         "counter: false",
         "good: {metricSource: {type: last9, spec: {a: b}}}",
