@@ -16,7 +16,6 @@ from dotenv import dotenv_values
 
 from tfy_last9.errors import ConfigurationError, MissingSettings
 from tfy_last9.model.scenario import Scenario
-from tfy_last9.model.scenario import Scenario
 
 NO_GATEWAY = "no gateway to test: TFY_GATEWAY_URL and TFY_API_KEY are not set"
 GATEWAY_REMEDIES = (
@@ -52,23 +51,6 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
 
 
 def arm_gateways(environment: Mapping[str, str], scenario: Scenario) -> dict[str, GatewaySettings]:
-    """Return the gateway of each arm. Raises `MissingSettings` naming the arm and its variable."""
-    found = {}
-    for arm in scenario.sides:
-        for name in (arm.gateway, arm.key):
-            if not environment.get(name):
-                raise MissingSettings(
-                    f"{name} is not set, and arm {arm.name!r} of the scenario needs it",
-                    hint="set it (environment or .env), or take it out of the scenario's arms",
-                )
-        url = checked_url(arm.gateway, environment[arm.gateway])
-        found[arm.name] = GatewaySettings(url, environment[arm.key])
-    return found
-
-
-def arm_gateways(
-    environment: Mapping[str, str], scenario: Scenario
-) -> dict[str, GatewaySettings]:
     """Return the gateway of each arm. Raises `MissingSettings` naming the arm and its variable."""
     found = {}
     for arm in scenario.sides:

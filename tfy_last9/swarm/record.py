@@ -10,7 +10,6 @@ from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Cache, Scenario, Target
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.wire.chat import opened_by_nonce
-from tfy_last9.wire.chat import opened_by_nonce
 from tfy_last9.wire.gateway import (
     CACHE_STATUS_HEADER,
     METADATA_HEADER,
@@ -53,16 +52,6 @@ def _targets(scenario: Scenario) -> dict[tuple[int, int | None], tuple[Target, s
     return found
 
 
-def _targets(scenario: Scenario) -> dict[tuple[int, int | None], tuple[Target, str | None]]:
-    """Return target and arm name for every (target, arm) of the schedule."""
-    found: dict[tuple[int, int | None], tuple[Target, str | None]] = {}
-    for number, target in enumerate(scenario.targets):
-        found[number, None] = target, None
-        for side, arm in enumerate(scenario.sides):
-            found[number, side] = arm.applied_to(target), arm.name
-    return found
-
-
 class Recorder:
     """Makes the calls and the rows of one worker in one run."""
 
@@ -71,7 +60,6 @@ class Recorder:
         self._run_id = run_id
         self._worker = worker
         self._epoch = epoch
-        self._targets = _targets(scenario)
         self._targets = _targets(scenario)
         self.zero_ns = 0
         """Monotonic instant of schedule zero; set when the run starts."""
@@ -145,7 +133,6 @@ class Recorder:
             "request_id": call.request_id,
             "worker": self._worker,
             "seq": arrival.seq,
-            "arm": call.arm,
             "arm": call.arm,
             "phase": arrival.phase,
             "target": target.name,
