@@ -27,7 +27,7 @@ def sandbox(tmp_path_factory):
         process.communicate(timeout=20)
 
 
-def refused(tmp_path, code, *words, arguments=GATE, **environment):
+def check_refused(tmp_path, code, *words, arguments=GATE, **environment):
     answer = gating.run(*arguments, cwd=tmp_path, **environment)
     assert answer.returncode == code, answer.stderr
     assert "Traceback" not in answer.stderr
@@ -37,37 +37,37 @@ def refused(tmp_path, code, *words, arguments=GATE, **environment):
 
 
 def test_without_settings_both_remedies_are_named(tmp_path):
-    refused(tmp_path, 24, "TFY_GATEWAY_URL", "--sandbox")
+    check_refused(tmp_path, 24, "TFY_GATEWAY_URL", "--sandbox")
 
 
 def test_without_a_last9_token_the_remedies_are_named(tmp_path):
     settings = {"TFY_GATEWAY_URL": "http://127.0.0.1:1", "TFY_API_KEY": "k"}
-    refused(tmp_path, 24, "LAST9_REFRESH_TOKEN", "--client-only", **settings)
+    check_refused(tmp_path, 24, "LAST9_REFRESH_TOKEN", "--client-only", **settings)
 
 
 def test_a_wrong_gateway_key_is_refused_before_load(tmp_path, sandbox):
-    refused(tmp_path, 24, "TFY_API_KEY", "401", **(sandbox | {"TFY_API_KEY": "wrong"}))
+    check_refused(tmp_path, 24, "TFY_API_KEY", "401", **(sandbox | {"TFY_API_KEY": "wrong"}))
 
 
 def test_a_wrong_last9_token_is_refused_before_load(tmp_path, sandbox):
-    refused(tmp_path, 24, "LAST9_REFRESH_TOKEN", **(sandbox | {"LAST9_REFRESH_TOKEN": "a.b.c"}))
+    check_refused(tmp_path, 24, "LAST9_REFRESH_TOKEN", **(sandbox | {"LAST9_REFRESH_TOKEN": "a.b.c"}))
 
 
 def test_a_gateway_that_is_down_is_an_error(tmp_path, sandbox):
     settings = sandbox | {"TFY_GATEWAY_URL": "http://127.0.0.1:1"}
-    refused(tmp_path, 23, "Connection refused", "TFY_GATEWAY_URL", **settings)
+    check_refused(tmp_path, 23, "Connection refused", "TFY_GATEWAY_URL", **settings)
 
 
 def test_a_key_is_never_sent_in_the_clear(tmp_path, sandbox):
     settings = sandbox | {"TFY_GATEWAY_URL": "http://gateway.example"}
-    refused(tmp_path, 24, "unencrypted", **settings)
+    check_refused(tmp_path, 24, "unencrypted", **settings)
 
 
 def test_a_model_that_does_not_exist_is_refused_before_load(tmp_path, sandbox):
     text = gating.SCENARIO.read_text().replace("openai-main/gpt-4o-mini", "openai-main/gpt-9")
     (tmp_path / "typo.yaml").write_text(text)
     arguments = ("gate", tmp_path / "typo.yaml", "--slo", gating.SLO)
-    refused(tmp_path, 24, "openai-main/gpt-9", "'openai'", arguments=arguments, **sandbox)
+    check_refused(tmp_path, 24, "openai-main/gpt-9", "'openai'", arguments=arguments, **sandbox)
 
 
 def test_a_port_in_use_is_an_error_and_named(tmp_path):
@@ -75,32 +75,32 @@ def test_a_port_in_use_is_an_error_and_named(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused(tmp_path, 23, str(port), "in use", arguments=(*GATE, "--sandbox", "--sandbox-port", port))
+        check_refused(tmp_path, 23, str(port), "in use", arguments=(*GATE, "--sandbox", "--sandbox-port", port))
 
 
 def test_a_plan_that_can_decide_nothing_sends_nothing(tmp_path):
     arguments = (*GATE, "--sandbox", "--duration", "500ms")
-    refused(tmp_path, 24, "needed", "--duration", arguments=arguments)
+    check_refused(tmp_path, 24, "needed", "--duration", arguments=arguments)
 
 
 def test_an_unknown_fault_is_answered_with_the_nearest(tmp_path):
-    refused(tmp_path, 24, "trace_loss", arguments=(*GATE, "--sandbox", "--fault", "trace_los=1"))
+    check_refused(tmp_path, 24, "trace_loss", arguments=(*GATE, "--sandbox", "--fault", "trace_los=1"))
 
 
 def test_a_fault_without_the_sandbox_is_refused(tmp_path):
-    refused(tmp_path, 24, "--sandbox", arguments=(*GATE, "--fault", "trace_loss=0.1"))
+    check_refused(tmp_path, 24, "--sandbox", arguments=(*GATE, "--fault", "trace_loss=0.1"))
 
 
 @pytest.mark.parametrize("arguments", [("gate",), ("gat",), ("gate", "x.yaml", "--rate", "fast")])
 def test_bad_usage_is_a_configuration_error(tmp_path, arguments):
-    refused(tmp_path, 24, "rror", arguments=arguments)
+    check_refused(tmp_path, 24, "rror", arguments=arguments)
 
 
 def test_a_scenario_with_mistakes_names_all_of_them_with_their_lines(tmp_path):
     text = gating.SCENARIO.read_text().replace("rate: 90/s", "rate: 90/fortnight")
     (tmp_path / "bad.yaml").write_text(text.replace("phases:", "fases:"))
     arguments = ("gate", tmp_path / "bad.yaml", "--slo", gating.SLO, "--sandbox")
-    refused(tmp_path, 24, "bad.yaml:9", "bad.yaml:10", "phases", arguments=arguments)
+    check_refused(tmp_path, 24, "bad.yaml:9", "bad.yaml:10", "phases", arguments=arguments)
 
 
 def test_lint_checks_the_files_that_ship(tmp_path):
