@@ -183,13 +183,27 @@ def sandbox(
     folder: Annotated[Path, typer.Option("--dir", help="Where the journal is written.")] = Path(
         "runs/sandbox"
     ),
+    data: Annotated[
+        Path | None, typer.Option(help="Where Last9 keeps its spans; default: last9/ in --dir.")
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve Last9 over https, with a certificate made for it.")
+    ] = False,
+    last9_switch: Annotated[
+        list[str] | None,
+        typer.Option(help="Last9 behaviour, for example lag-ms=2000; repeatable."),
+    ] = None,
 ) -> None:
     """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C."""
-    request = SandboxRequest(folder, port, tuple(fault or ()), seed, env_file)
+    request = SandboxRequest(
+        *(folder, port, tuple(fault or ()), seed, env_file, data, tls),
+        last9_options=tuple(f"--{switch}" for switch in last9_switch or ()),
+    )
     console = Console()
     with Sandbox(request) as running:
-        for name in ("TFY_GATEWAY_URL", "LAST9_API_URL", "LAST9_OTLP_ENDPOINT"):
-            console.say(f"{name}={running.environment[name]}")
+        for name in ("TFY_GATEWAY_URL", "LAST9_API_URL", "LAST9_OTLP_ENDPOINT", "SSL_CERT_FILE"):
+            if name in running.environment:
+                console.say(f"{name}={running.environment[name]}")
         if env_file is not None:
             console.say(f"all settings, keys included, are in {env_file}")
         console.say("sandbox is up; Ctrl-C ends it")

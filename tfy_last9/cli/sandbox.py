@@ -40,6 +40,12 @@ class SandboxRequest:
     faults: tuple[str, ...] = ()
     seed: int = 0
     env_file: Path | None = None
+    data: Path | None = None
+    """Where the Last9 stand-in keeps its spans; None: below `folder`."""
+    tls: bool = False
+    """Serve the Last9 API over https, with a certificate made for it."""
+    last9_options: tuple[str, ...] = ()
+    """Switches of the Last9 stand-in, as `--lag-ms=2000`."""
 
 
 class Sandbox:
@@ -170,7 +176,11 @@ def _command(request: SandboxRequest) -> Sequence[str]:
         command += ["--fault", fault]
     if request.env_file is not None:
         command += ["--env-file", str(request.env_file)]
-    return command
+    if request.data is not None:
+        command += ["--data", str(request.data)]
+    if request.tls:
+        command.append("--tls")
+    return command + [f"--last9-option={option}" for option in request.last9_options]
 
 
 def _clean_environment() -> dict[str, str]:

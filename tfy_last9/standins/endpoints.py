@@ -23,9 +23,12 @@ class Endpoints:
     """Full URL, /v1/traces included."""
     otlp_auth: str
     """Whole header value, `Basic ` included."""
+    authority: str | None = None
+    """PEM file that a client has to trust, if Last9 speaks TLS."""
 
     def env(self) -> dict[str, str]:
         """Name the values as environment variables."""
+        trusted = {"SSL_CERT_FILE": self.authority} if self.authority else {}
         return {
             "TFY_GATEWAY_URL": self.gateway_url,
             "TFY_API_KEY": self.api_key,
@@ -33,6 +36,7 @@ class Endpoints:
             "LAST9_REFRESH_TOKEN": self.refresh_token,
             "LAST9_OTLP_ENDPOINT": self.otlp_endpoint,
             "LAST9_OTLP_AUTH": self.otlp_auth,
+            **trusted,
         }
 
 

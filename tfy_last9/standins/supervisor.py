@@ -18,6 +18,7 @@ from pathlib import Path
 
 import orjson
 
+from tfy_last9.standins.certificate import CertificateFailed, make
 from tfy_last9.standins.child import Child, ChildFailed
 from tfy_last9.standins.endpoints import Endpoints, write_env_file, write_json
 from tfy_last9.standins.faults import Fault, Owner, parse
@@ -39,6 +40,9 @@ class Options:
     stdin_lifeline: bool
     gateway_options: tuple[str, ...]
     last9_options: tuple[str, ...]
+    data: Path | None
+    """Where Last9 keeps its spans; below the directory if None."""
+    tls: bool
 
     def faults_of(self, *owners: Owner) -> list[str]:
         """Give the command-line arguments for the faults of some processes."""
@@ -66,19 +70,24 @@ class Sandbox:
     async def start(self) -> Endpoints:
         """Start all processes; the gateway last, because it needs the others' ports."""
         options = self.options
-        data = str(options.directory / "last9")
+        data = options.data or options.directory / "last9"
+        certificate = make(options.directory / "tls") if options.tls else None
+        served = [f"--certificate={certificate.server}"] if certificate else []
+        trusted = [f"--last9-ca={certificate.authority}"] if certificate else []
         await asyncio.gather(
             self._start("providers", *self._seeded(Owner.PROVIDERS)),
             self._start(
-                "last9", "--data", data, *options.faults_of(Owner.LAST9), *options.last9_options
+                *("last9", f"--data={data}", *self._seeded(Owner.LAST9), *served),
+                *options.last9_options,
             ),
         )
-        last9 = f"http://{HOST}:{self.children['last9'].port}"
+        scheme, port = "https" if certificate else "http", self.children["last9"].port
+        last9 = f"{scheme}://{HOST}:{port}"
         endpoint = f"{last9}/v1/traces"
         await self._start(
-            "gateway",
-            *self._seeded(Owner.GATEWAY, Owner.PROVIDERS),
+            *("gateway", *self._seeded(*Owner), *trusted),
             f"--providers-port={self.children['providers'].port}",
+            f"--last9-port={port}",
             f"--otlp-endpoint={endpoint}",
             *options.gateway_options,
         )
@@ -89,6 +98,7 @@ class Sandbox:
             refresh_token=str(self.children["last9"].ready.get("refresh_token", "")),
             otlp_endpoint=endpoint,
             otlp_auth=self.otlp_auth,
+            authority=str(certificate.authority.resolve()) if certificate else None,
         )
 
     def _seeded(self, *owners: Owner) -> list[str]:
@@ -157,7 +167,7 @@ async def _supervise(options: Options) -> int:
             return 0
         dead = death.result()
         _say({"event": "died", "process": dead.name, "exit": dead.process.returncode})
-    except ChildFailed as error:
+    except (ChildFailed, CertificateFailed) as error:
         sys.stderr.write(f"{error}\n")
     finally:
         starting.cancel()
@@ -197,6 +207,8 @@ def _read(argv: list[str]) -> Options:
     add("--stdin-lifeline", action="store_true", help="end when stdin is closed")
     add("--gateway-option", action="append", default=[], dest="gateway_options")
     add("--last9-option", action="append", default=[], dest="last9_options")
+    add("--data", type=Path, help="where Last9 keeps its spans; default: DIR/last9")
+    add("--tls", action="store_true", help="serve Last9 over https with a certificate made for it")
     found = vars(parser.parse_args(argv))
     for name in ("gateway_options", "last9_options"):
         found[name] = tuple(found[name])

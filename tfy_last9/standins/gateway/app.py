@@ -19,15 +19,15 @@ from tfy_last9.standins.asgi import (
     read_body,
     send_json,
 )
-from tfy_last9.standins.faults import Fault, FaultError, FaultSet, Owner, parse
 from tfy_last9.standins.gateway import envelope, identifiers, request
 from tfy_last9.standins.gateway.catalogue import CARDS
 from tfy_last9.standins.gateway.chat import Chat
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.export import TraceExport
+from tfy_last9.standins.gateway.fault_switch import FaultSwitch
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.story import OK, Story
-from tfy_last9.standins.gateway.upstream import Upstream, UpstreamLost
+from tfy_last9.standins.gateway.upstream import Upstream
 from tfy_last9.standins.journal import Journal
 
 SHORT_HAND_CHARACTERS = 100
@@ -44,13 +44,13 @@ class Gateway:
         journal: Journal,
         upstream: Upstream,
         export: TraceExport,
-        provider_faults: list[Fault],
+        fault_switch: FaultSwitch,
     ) -> None:
         self._settings = settings
         self._journal = journal
         self._upstream = upstream
         self._export = export
-        self._provider_faults = provider_faults
+        self._fault_switch = fault_switch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by path."""
@@ -62,7 +62,7 @@ class Gateway:
         elif path in MODEL_PATHS:
             await self._models(scope, send)
         elif path == "/sandbox/faults":
-            await self._change_faults(scope, receive, send)
+            await self._fault_switch.answer(scope, receive, send)
         else:
             await send_json(send, 404, envelope.not_found(method, path).document())
 
@@ -132,41 +132,6 @@ class Gateway:
             for card in CARDS
         ]
         await send_json(send, OK, {"object": "list", "data": data})
-
-    async def _change_faults(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            request.authenticate(scope, self._settings.api_key)
-            if scope["method"] == "PUT":
-                await self._replace_faults(await read_body(receive))
-        except Rejection as rejection:
-            await send_json(send, rejection.status, rejection.document())
-            return
-        faults = [*self._export.faults.faults, *self._provider_faults]
-        await send_json(send, OK, [str(fault) for fault in faults])
-
-    async def _replace_faults(self, raw: bytes) -> None:
-        try:
-            faults = [parse(text) for text in orjson.loads(raw)]
-        except (FaultError, ValueError, TypeError, AttributeError) as error:
-            raise envelope.bad_request(str(error)) from None
-        theirs = [fault for fault in faults if fault.owner is Owner.PROVIDERS]
-        reply = None
-        try:
-            reply = await self._upstream.send(
-                "PUT",
-                "/sandbox/faults",
-                orjson.dumps([str(fault) for fault in theirs]),
-                authorization=f"Bearer {self._settings.api_key}",
-            )
-            await reply.body()
-        except UpstreamLost as error:
-            raise envelope.provider_error("sandbox", 503, str(error)) from error
-        finally:
-            if reply is not None:
-                reply.release()
-        mine = [fault for fault in faults if fault.owner is Owner.GATEWAY]
-        self._export.faults = FaultSet(mine, self._settings.seed)
-        self._provider_faults = theirs
 
 
 def _target(story: Story) -> Header:

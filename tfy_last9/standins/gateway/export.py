@@ -37,7 +37,9 @@ SERVICE_NAME = "tfy-llm-gateway"
 class JournalledExporter(SpanExporter):
     """An OTLP exporter whose requests are journalled with their size and HTTP status."""
 
-    def __init__(self, journal: Journal, endpoint: str, authorization: str) -> None:
+    def __init__(
+        self, journal: Journal, endpoint: str, authorization: str, authority: str | None = None
+    ) -> None:
         self._journal = journal
         self._status: int | None = None
         session = requests.Session()
@@ -46,6 +48,7 @@ class JournalledExporter(SpanExporter):
         self._otlp = OTLPSpanExporter(
             endpoint=endpoint,
             headers={"Authorization": authorization},
+            certificate_file=authority,
             compression=Compression.Gzip,
             session=session,
         )

@@ -23,6 +23,9 @@ class Settings:
     seed: int
     faults: tuple[str, ...]
     providers_port: int
+    last9_port: int
+    last9_ca: str | None
+    """PEM file of the authority that signed Last9's certificate, if it speaks TLS."""
     otlp_endpoint: str
     otlp_auth: str
     api_key: str
@@ -55,6 +58,8 @@ def read(argv: list[str]) -> Settings:
     add("--seed", type=int, default=0)
     add("--fault", action="append", default=[], dest="faults")
     add("--providers-port", type=int, required=True)
+    add("--last9-port", type=int, default=0, help="where faults of Last9 are passed on to")
+    add("--last9-ca")
     add("--otlp-endpoint", required=True, help="full URL, /v1/traces included")
     add("--tenant", default="sandbox")
     add("--region", default="local")

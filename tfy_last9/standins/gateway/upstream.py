@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from ssl import SSLContext
 from typing import cast
 
 import httptools
@@ -118,7 +119,8 @@ class Reply:
 class Upstream:
     """All connections to one host."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: SSLContext | None = None) -> None:
+        self._tls = tls
         self._host = host
         self._port = port
         self._idle: list[_Connection] = []
@@ -149,7 +151,9 @@ class Upstream:
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_connection(_Connection, self._host, self._port)
+            _, connection = await loop.create_connection(
+                _Connection, self._host, self._port, ssl=self._tls
+            )
         except OSError as error:
             raise UpstreamLost(f"no healthy upstream: {error}") from error
         return connection
