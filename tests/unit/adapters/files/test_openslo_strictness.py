@@ -94,8 +94,10 @@ ROWS = {
     ),
     "timeSliceWindow: 1M meant, 1m written": (
         "duration: 1h, isRolling: true}]\n  budgetingMethod: Occurrences\n  objectives: [{",
-        "duration: 1m, isRolling: true}]\n  budgetingMethod: RatioTimeslices\n"
-        "  objectives: [{timeSliceWindow: 1m, ",
+        (
+            "duration: 1m, isRolling: true}]\n  budgetingMethod: RatioTimeslices\n"
+            "  objectives: [{timeSliceWindow: 1m, "
+        ),
         "not shorter than the window of the budget",
         10,
     ),
