@@ -9,7 +9,9 @@ from typing import Self
 
 from tfy_last9.adapters.clock import StoppableClock
 from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.counting import Counting
 from tfy_last9.adapters.last9.links import link_base
+from tfy_last9.adapters.last9.sampled import SampledSource
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.last9.source import Last9Source
 from tfy_last9.adapters.last9.survey import Reach
@@ -19,17 +21,20 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import required_roles
 from tfy_last9.app.settle import SettleOutcome, settle
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.counts import choose, count
 from tfy_last9.cli.watching import Watcher
 from tfy_last9.errors import TfyError
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import (
     Collection,
+    Counted,
     EvidenceRecord,
     Look,
     Manifest,
     SettlePoint,
     Window,
 )
+from tfy_last9.ports import TraceSource
 
 PAD_NS = 5_000_000_000
 """Clocks of generator and gateway may differ: the window reaches this much further on both sides."""
@@ -49,6 +54,8 @@ class Collector:
         self._clock = StoppableClock()
         self._open = ExitStack()
         self._settings = settings
+        self._objectives = objectives
+        self._counts: tuple[Counted, ...] = ()
         self._client = self._open.enter_context(Last9Client(settings, self._clock))
         labels = attribute_names(objectives)
         self._source = Last9Source(self._client, settings, self._clock, labels)
@@ -100,8 +107,9 @@ class Collector:
 
         last_finish_ns = manifest.end_ns or window.end_ns
         try:
+            self._choose(manifest, window, console)
             outcome = settle(
-                self._source,
+                self._chosen_source(),
                 self._book,
                 self._clock,
                 manifest.scenario.settle,
@@ -113,8 +121,31 @@ class Collector:
         except TfyError as error:
             return self._record(window, None, error=error.message)
         self._book.save()
+        if self._book.sample is not None:
+            counting = Counting(self._client, self._settings.service, self._settings.page_limit)
+            self._counts, warnings = count(counting, self._objectives, manifest)
+            self._warnings += warnings
         console.say(_told(outcome, (self._clock.now_ns() - last_finish_ns) / _NS_PER_S))
         return self._record(window, outcome, error=outcome.error)
+
+    def _choose(self, manifest: Manifest, window: Window, console: Console) -> None:
+        """Decide between rows and counts by what there is to read."""
+        expected = self._book.expected_traces()
+        survey = self._source.surveyed(manifest.run_id, window, expected)
+        choice = choose(self._settings, survey, self._objectives, manifest)
+        self._book.sample = choice.sample
+        if choice.note is not None:
+            self._warnings += (choice.note,)
+            console.say(f"traces: {choice.note}")
+        if choice.sample is not None:
+            console.say(
+                f"traces: Last9 counts; {choice.sample.per_provider:,} traces per provider are looked up"
+            )
+
+    def _chosen_source(self) -> TraceSource:
+        if self._book.sample is None:
+            return self._source
+        return SampledSource(self._source, self._book.unnamed_requests)
 
     def _record(
         self, window: Window | None, outcome: SettleOutcome | None, error: str | None
@@ -122,7 +153,7 @@ class Collector:
         settings = self._manifest.scenario.settle
         counters = self._client.counters
         record = EvidenceRecord(
-            strategy="rows" if outcome is not None else "none",
+            strategy=self._strategy(outcome),
             window=window,
             region=None,
             organisation=None,
@@ -141,6 +172,8 @@ class Collector:
             warnings=self._warnings,
             reach=self._source.reach.value,
             contents=self._source.contents,
+            counts=self._counts,
+            sample=self._book.sample if outcome is not None else None,
             looks=(*self._earlier_looks, *self._looks(window, outcome))[-MOST_KEPT:],
             collections=(*self._earlier, self._collection(outcome, error))[-MOST_KEPT:],
         )
@@ -148,8 +181,14 @@ class Collector:
         self._folder.write_evidence(record)
         return record
 
+    def _strategy(self, outcome: SettleOutcome | None) -> str:
+        if outcome is None:
+            return "none"
+        return "rows" if self._book.sample is None else "counts"
+
     def _looks(self, window: Window | None, outcome: SettleOutcome | None) -> tuple[Look, ...]:
-        if window is None or outcome is None or outcome.looked_ns is None:
+        looked_at_all = self._book.sample is None
+        if window is None or outcome is None or outcome.looked_ns is None or not looked_at_all:
             return ()
         return (Look(window, outcome.looked_ns, self._source.reach is Reach.TRACES),)
 

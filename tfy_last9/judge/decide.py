@@ -15,6 +15,7 @@ from tfy_last9.judge import phrases
 from tfy_last9.judge.strength import Strength, alpha_of, measure, requests_missing
 from tfy_last9.model.objective import Completeness, Objective, reads_last9
 from tfy_last9.model.verdict import Finding, State, Tally, group_text
+from tfy_last9.stats.hypergeometric import lower_bound, upper_bound
 
 WARN_SHARE = 0.8
 """A PASS whose observed share uses more of the budget than this is a WARN."""
@@ -54,11 +55,30 @@ def needs_last9(objective: Objective) -> bool:
 
 
 def _census(objective: Objective, tally: Tally) -> Finding:
+    if tally.population is not None and tally.population > tally.total:
+        return _sampled(objective, tally, tally.population)
     allowed = phrases.budget(objective)
     share = tally.bad / tally.total
     message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)})"
     state = State.PASS if share <= allowed else State.FAIL
     return finding_of(objective, tally, state, message)
+
+
+def _sampled(objective: Objective, tally: Tally, everything: int) -> Finding:
+    """Judge a census of which only a random sample was looked up (hypergeometric bounds)."""
+    allowed, alpha = phrases.budget(objective), alpha_of(objective)
+    most = upper_bound(everything, tally.total, tally.bad, alpha)
+    least = lower_bound(everything, tally.total, tally.bad, alpha)
+    low, high = least / everything, most / everything
+    state = State.INCONCLUSIVE
+    if high <= allowed:
+        state = State.PASS
+    elif low > allowed:
+        state = State.FAIL
+    proven = f"of all {everything:,} {_proven(state, low, high, objective.confidence)}"
+    message = f"{_observed(objective, tally)}, a random sample (budget {phrases.percent(allowed)}, {proven})"
+    found = finding_of(objective, tally, state, message, bounds=(low, high))
+    return replace(found, confidence=objective.confidence)
 
 
 def _bounded(objective: Objective, tally: Tally, adjusted_p: float | None) -> Finding:

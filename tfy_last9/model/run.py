@@ -93,6 +93,26 @@ class SettlePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Calls of a model as Last9 counted them, for one objective and group."""
+
+    objective: str
+    group: tuple[str, ...]
+    """Values of the objective's `groupBy`."""
+    total: int
+    bad: int
+    excluded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Which expected traces were looked up: a function of seed and ledger."""
+
+    seed: int
+    per_provider: int
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """A look at everything in a window: what it did not show was not visible then."""
 
@@ -121,7 +141,8 @@ class EvidenceRecord:
     """`evidence.json`: how the spans were fetched, and whether that can be trusted."""
 
     strategy: str
-    """`rows`, or `none` when Last9 was not asked."""
+    """`rows`: every span was fetched. `counts`: Last9 counted, and a sample of traces was looked up.
+    `none`: Last9 was not asked."""
     window: Window | None
     region: str | None
     organisation: str | None
@@ -150,6 +171,10 @@ class EvidenceRecord:
     """The last look at everything of each collection, oldest first; a later collection starts from them."""
     collections: tuple[Collection, ...] = ()
     """Every time that the evidence was fetched, oldest first."""
+    counts: tuple[Counted, ...] = ()
+    """Of the strategy `counts`, for the objectives that Last9 can count."""
+    sample: Sample | None = None
+    """Of the strategy `counts`; None where every expected trace was looked for."""
     contents: str = ""
     """How prompts and completions were kept out, in words."""
     schema: int = EVIDENCE_SCHEMA

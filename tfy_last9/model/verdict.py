@@ -127,6 +127,8 @@ class Tally:
     """RatioTimeslices: mean over slices of the share of bad events."""
     burns: tuple[Burn, ...] = ()
     """Composite by Occurrences: what each member counted."""
+    population: int | None = None
+    """Of how many events `total` is a random sample without replacement; None for all there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class LossPart:
+    """Losses of one provider, minute, worker, ..."""
+
+    value: str
+    late: int
+    lost: int
+    conflicts: int
+    unreported: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossSplit:
+    """All losses of a run, split one way; the parts add up to the sums of the accounting."""
+
+    by: str
+    parts: tuple[LossPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Accounting:
     """Where every intended request and every expected trace went; the sums must add up.
 
@@ -201,6 +222,14 @@ class Accounting:
     """Time from the client's finish to first sight in Last9, p95, seconds; an upper bound set by polling."""
     lag_p50_s: float | None
     lag_max_s: float | None
+    strategy: str = "rows"
+    """How the evidence was gathered; `counts`: the traces above are a random sample."""
+    population: int | None = None
+    """Of how many expected traces they are a sample; None for all."""
+    losses: tuple[LossSplit, ...] = ()
+    """Where traces were late, lost or in conflict, and which requests nobody reported."""
+    absent_roles: tuple[tuple[str, int], ...] = ()
+    """Expected traces that arrived without a span of this role."""
 
 
 @dataclass(frozen=True, slots=True)

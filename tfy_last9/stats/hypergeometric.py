@@ -1,4 +1,4 @@
-"""Bounds for a sample of a finite run: of m looked at k are bad, so how many of all N are?
+"""Bounds for a random sample of a finite run: of all N, how many are bad if k of m looked at are.
 
 A sample without replacement from a finite run: exact one-sided bounds from the hypergeometric
 distribution, P(Hyp(N, M, m) = k) = C(M, k) C(N - M, m - k) / C(N, m).

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, text_list
 from tfy_last9.adapters.runfolder.join import EXPECTED
+from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw, remember_population
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.trace import EVIDENCE_COLUMNS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
+    from tfy_last9.model.run import Sample
     from tfy_last9.model.scenario import Prompt, Scenario
 
 CHARACTERS_PER_TOKEN = 4
@@ -88,15 +90,23 @@ SELECT trace_id, min(seq) AS seq FROM joins WHERE is_joined AND is_judged GROUP 
 
 
 def open_books(
-    folder: RunFolder, scenario: Scenario, late_after_s: float
+    folder: RunFolder, scenario: Scenario, late_after_s: float, sample: Sample | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open ledger and evidence of a sealed run; the caller closes it. Without evidence nothing is joined."""
+    """Open ledger and evidence of a sealed run; the caller closes it. Without evidence nothing is joined.
+
+    Traces outside `sample` were not looked for, so that they are not expected either.
+    """
     database = open_database()
+    expected = EXPECTED
+    if sample is not None:
+        draw(database, folder.require_ledger(), sample)
+        remember_population(database, folder.require_ledger())
+        expected = f"({EXPECTED} AND {IN_SAMPLE})"
     database.execute(
         LEDGER.format(
             judged=text_list(scenario.judged_phases),
             missed=literal(Outcome.MISSED),
-            expected=EXPECTED,
+            expected=expected,
             size_band=size_band(scenario),
             path=literal(folder.require_ledger()),
         )
@@ -116,12 +126,14 @@ def open_books(
 
 
 def size_band(scenario: Scenario) -> str:
-    """Return SQL for the band of a row's prompt; prompts are chosen round robin by `seq`."""
-    bands = tuple(_band(prompt) for prompt in scenario.prompts)
-    return f"list_extract({text_list(bands)}, (seq % {len(bands)})::BIGINT + 1)"
+    """Return SQL for the band of a row's prompt; prompts are chosen round robin, one per mirrored pair."""
+    bands = tuple(band_of(prompt) for prompt in scenario.prompts)
+    copies = 2 if scenario.arms is not None and scenario.arms.mirror else 1
+    return f"list_extract({text_list(bands)}, (seq // {copies} % {len(bands)})::BIGINT + 1)"
 
 
-def _band(prompt: Prompt) -> str:
+def band_of(prompt: Prompt) -> str:
+    """Return the band of a prompt's estimated length in tokens."""
     tokens = sum(len(message.content) for message in prompt.messages) / CHARACTERS_PER_TOKEN
     return next(name for name, below in BANDS if tokens < below)
 

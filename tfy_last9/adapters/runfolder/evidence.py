@@ -17,6 +17,7 @@ from tfy_last9.adapters.runfolder.database import (
     write_parquet,
 )
 from tfy_last9.adapters.runfolder.join import assign_roles, join_books, load_facts
+from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw
 from tfy_last9.adapters.runfolder.waiting import Waiting
 from tfy_last9.model.request import ledger_columns
 from tfy_last9.model.run import Window
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
+    from tfy_last9.model.run import Sample
     from tfy_last9.model.trace import Role
 
 BATCH = 50_000
@@ -38,8 +40,12 @@ BATCH = 50_000
 class EvidenceStore:
     """Keeps fetched spans in memory, compressed, until `save` writes what belongs to the run."""
 
-    def __init__(self, folder: RunFolder, required: Sequence[Role]) -> None:
+    def __init__(
+        self, folder: RunFolder, required: Sequence[Role], sample: Sample | None = None
+    ) -> None:
         self._folder = folder
+        self.sample = sample
+        """Expect these traces only; None for all."""
         self._required = tuple(required)
         self._run_id = folder.read_manifest().run_id
         self._lock = Lock()
@@ -96,12 +102,29 @@ class EvidenceStore:
     def trace_ids(self) -> tuple[str, ...]:
         """Return the traces that the ledger names: by the response, else by what the client sent."""
         with self._lock:
-            load_facts(self._database, self._folder.require_ledger())
+            self._load_facts()
             rows = self._database.execute(
                 "SELECT DISTINCT coalesce(header_trace_id, client_trace_id) AS trace_id FROM facts "
-                "WHERE outcome <> 'missed' AND trace_id IS NOT NULL ORDER BY 1"
+                "WHERE outcome <> 'missed' AND trace_id IS NOT NULL AND (is_expected OR $all) "
+                "ORDER BY 1",
+                {"all": self.sample is None},
             ).fetchall()
         return tuple(trace_id for (trace_id,) in rows)
+
+    def unnamed_requests(self) -> tuple[str, ...]:
+        """Return the expected requests whose response named no trace."""
+        with self._lock:
+            self._load_facts()
+            rows = self._database.execute(
+                "SELECT request_id FROM facts WHERE is_expected AND header_trace_id IS NULL ORDER BY seq"
+            ).fetchall()
+        return tuple(request_id for (request_id,) in rows)
+
+    def expected_traces(self) -> int:
+        """Return how many traces must exist, sampled or not."""
+        with self._lock:
+            load_facts(self._database, self._folder.require_ledger())
+            return scalar_int(self._database, "SELECT count(*) FROM facts WHERE is_expected")
 
     def save(self) -> None:
         """Write `spans.parquet`, then the ledger with its join columns completed.
@@ -128,9 +151,16 @@ class EvidenceStore:
 
     def _compare(self) -> None:
         self._merge()
-        load_facts(self._database, self._folder.require_ledger())
+        self._load_facts()
         assign_roles(self._database)
         join_books(self._database, self._required)
+
+    def _load_facts(self) -> None:
+        ledger = self._folder.require_ledger()
+        load_facts(self._database, ledger)
+        if self.sample is not None:
+            draw(self._database, ledger, self.sample)
+            self._database.execute(f"UPDATE facts SET is_expected = is_expected AND {IN_SAMPLE}")  # noqa: S608 - constants
 
     def _merge(self) -> None:
         """Take the waiting spans in. Batches, because each costs one pass over the keys of the book."""
