@@ -5,18 +5,22 @@ Reads nothing but the folder, keeps everything columnar, and answers the same fo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.composites import read_composite
+from tfy_last9.adapters.runfolder.counted import needs_every_trace, of_population, with_counts
+from tfy_last9.adapters.runfolder.database import scalar_int
 from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
+from tfy_last9.adapters.runfolder.sample import populations
 from tfy_last9.adapters.runfolder.scalars import read_scalars
 from tfy_last9.adapters.runfolder.soundness import read_validity
 from tfy_last9.adapters.runfolder.tally import read_tallies
 from tfy_last9.adapters.runfolder.timeslices import sliced
-from tfy_last9.errors import BrokenRun
+from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.objective import Completeness, Composite, Objective, Scalar, parts
 
 if TYPE_CHECKING:
@@ -53,7 +57,10 @@ class Reduction:
         self._objectives = tuple(objectives)
         self._counters = manifest.counters
         late_after_s = manifest.scenario.settle.late_after_s
-        self._database = open_books(folder, manifest.scenario, late_after_s)
+        evidence = folder.read_evidence() if folder.evidence_path.is_file() else None
+        self._sample = evidence.sample if evidence else None
+        self._counts = evidence.counts if evidence else ()
+        self._database = open_books(folder, manifest.scenario, late_after_s, self._sample)
 
     def __enter__(self) -> Self:
         return self
@@ -71,24 +78,37 @@ class Reduction:
 
     def _tallies(self, objective: Objective) -> tuple[Tally, ...]:
         indicator, database = objective.indicator, self._database
+        if self._sample is not None and needs_every_trace(objective):
+            raise ConfigurationError(
+                f"{objective.name} needs every trace, but this run holds a sample of them",
+                hint=f"LAST9_STRATEGY=rows tfy-last9 collect {self._folder.path}",
+            )
         if isinstance(indicator, Scalar):
             return read_scalars(database, objective, indicator)
         if isinstance(indicator, Composite):
             return read_composite(database, objective, indicator)
         load_events(database, indicator, objective.group_by)
         tallies = read_tallies(database, objective)
+        if self._sample is not None:
+            tallies = with_counts(objective, tallies, self._counts)
+            if objective.is_census:
+                return of_population(tallies, populations(database))
         if objective.slicing is None:
             return tallies
         return sliced(database, objective.slicing, tallies)
 
     def accounting(self) -> Accounting:
         """Return where every intended request and every expected trace went."""
-        return read_accounting(
+        found = read_accounting(
             self._database,
             self._counters,
             asked=self._folder.spans_path.is_file(),
             complete=complete(required_roles(self._objectives)),
         )
+        if self._sample is None:
+            return found
+        everything = scalar_int(self._database, "SELECT count(*) FROM population")
+        return replace(found, strategy="counts", population=everything)
 
     def validity(self) -> Validity:
         """Return the generator's numbers; `problems` names faults in the data only."""
