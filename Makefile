@@ -1,6 +1,6 @@
 # Everything a new machine needs is done by the targets themselves: `make gate`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help gate test check format lock clean
+.PHONY: help gate canary test check format lock clean
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
 BIN := .venv/bin
@@ -13,6 +13,9 @@ help: ## Show the targets
 
 gate: .venv/.run ## The main job: load the embedded sandbox, verify its traces, decide
 	@$(BIN)/tfy-last9 gate scenarios/smoke.yaml --sandbox
+
+canary: .venv/.run ## Baseline against canary in the sandbox; FAULT=provider_latency:openai-canary=150ms
+	@$(BIN)/tfy-last9 gate scenarios/canary.yaml --sandbox $(if $(FAULT),--fault $(FAULT))
 
 test: .venv/.dev ## All tests; TESTS=path for some of them
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)

@@ -37,6 +37,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
             reduction.accounting(),
             reduction.validity(),
             evidence,
+            reduction.arms(),
         )
 
 

@@ -18,6 +18,7 @@ from tfy_last9.adapters.files.scenario_parts import parse_duration, parse_rate
 from tfy_last9.adapters.last9.settings import from_environment
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli import judging
+from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
@@ -157,6 +158,17 @@ def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
     text, exit_code = describe(load_scenario(scenario), load_objectives(slo))
     Console().result(text)
     raise typer.Exit(exit_code)
+
+
+@app.command()
+def compare(
+    baseline: Annotated[Path, typer.Argument(help="Run folder of the baseline.")],
+    canary: Annotated[Path, typer.Argument(help="Run folder of the canary.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Compare two stored runs of the same scenario, the second as the canary of the first."""
+    runs = RunFolder(baseline), RunFolder(canary)
+    raise typer.Exit(compare_runs(*runs, Console(), as_json=json))
 
 
 @app.command()

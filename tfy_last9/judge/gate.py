@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from tfy_last9.errors import ExitCode
+from tfy_last9.judge import canary
 from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.soundness import Obstacle, obstacles
 from tfy_last9.judge.validity import examine
+from tfy_last9.model.canary import ArmTally
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.scenario import OnInconclusive
@@ -47,22 +50,26 @@ def judge(
     accounting: Accounting,
     validity: Validity,
     evidence: EvidenceRecord | None,
+    arms: Sequence[ArmTally] = (),
 ) -> Verdict:
     """Return the verdict of a run: a pure function of what its folder holds."""
     validity = examine(manifest, objectives, accounting, validity)
     if evidence is not None:
         validity = replace(validity, warnings=(*validity.warnings, *evidence.warnings))
-    adjusted = adjusted_p_values(
+    compared = _comparisons(arms, manifest)
+    claims = (
         claim
         for objective in objectives
         if _is_asked(objective, manifest, evidence)
         for claim in claims_of(objective, tallies.get(objective.name, ()))
     )
+    adjusted = adjusted_p_values(chain(claims, canary.claims_of(compared)))
     findings = tuple(
         finding
         for objective in objectives
         for finding in _findings(objective, tallies, manifest, evidence, adjusted)
     )
+    findings += canary.findings(compared, adjusted)
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(
         run_id=manifest.run_id,
@@ -78,6 +85,11 @@ def judge(
     )
     verdict = _obstructed(verdict, found) if found else _folded(verdict, manifest)
     return replace(verdict, next_steps=advice(verdict, manifest, evidence))
+
+
+def _comparisons(tallies: Sequence[ArmTally], manifest: Manifest) -> tuple[canary.Comparison, ...]:
+    arms = manifest.scenario.arms
+    return () if arms is None else canary.comparisons(tallies, arms)
 
 
 def fold(findings: Iterable[Finding], *, on_inconclusive: OnInconclusive) -> State:

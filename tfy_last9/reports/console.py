@@ -16,6 +16,7 @@ from tfy_last9.model.verdict import (
     Accounting,
     Exemplar,
     Finding,
+    LossPart,
     State,
     Validity,
     Verdict,
@@ -26,6 +27,7 @@ WIDTH = 80
 EXPLAINED = 8
 """Findings that are explained one by one; the table shows all of them."""
 EXEMPLARS = 3
+LOSS_PARTS = 5
 _GROUP_WIDTH = 13
 _COMMAND = ": tfy-last9 "
 _UNIT = re.compile(r"(\d) (%|ms|s|USD)(?!\w)")
@@ -111,7 +113,7 @@ def _explanation(finding: Finding, reason: str) -> str:
     message = finding.message.removeprefix(f"{group_text(finding.group)}: ")
     said = reason.startswith(f"{finding.objective}{where}: {message}")
     detail = "see the first lines" if said else message
-    place = f"slo/{finding.path}:{finding.line}"
+    place = f"slo/{finding.path}:{finding.line}" if finding.path else "arms of the scenario"
     return f"{finding.state} {finding.objective}{where}: {detail} ({place})"
 
 
@@ -131,6 +133,7 @@ def _books(verdict: Verdict) -> list[str]:
     lines = [
         *_labelled("requests", _requests(verdict.accounting)),
         *_labelled("traces", _traces(verdict.accounting)),
+        *(line for text in _losses(verdict.accounting) for line in _labelled("lost", text)),
         *_labelled("lag", _lag(verdict.accounting)),
         *_labelled("generator", _generator(verdict.validity)),
     ]
@@ -163,6 +166,33 @@ def _traces(found: Accounting) -> str:
     text += f"; joined {paths}" if paths else ""
     refused = f"; {found.optional_found:,} more of refused requests" if found.optional_found else ""
     return text + refused
+
+
+def _losses(found: Accounting) -> Iterator[str]:
+    """Return one line per split: its largest parts, and how much the others hold."""
+    for split in found.losses:
+        parts = sorted(split.parts, key=lambda part: (-_size(part), part.value))
+        told = [f"{part.value} {_loss(part)}" for part in parts[:LOSS_PARTS]]
+        rest = sum(_size(part) for part in parts[LOSS_PARTS:])
+        told += [f"{rest:,} in {len(parts) - LOSS_PARTS} others"] if rest else []
+        yield f"by {split.by.replace('_', ' ')}: {'; '.join(told)}"
+    if found.absent_roles:
+        absent = ", ".join(f"{role} in {count:,}" for role, count in found.absent_roles)
+        yield f"by span role: missing from traces that arrived: {absent}"
+
+
+def _size(part: LossPart) -> int:
+    return part.late + part.lost + part.conflicts + part.unreported
+
+
+def _loss(part: LossPart) -> str:
+    counts = {
+        "lost": part.lost,
+        "late": part.late,
+        "in conflict": part.conflicts,
+        "unreported": part.unreported,
+    }
+    return " + ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
 def _sum(parts: dict[str, int]) -> str:

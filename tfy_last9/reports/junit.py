@@ -60,10 +60,10 @@ def _case(suite: ET.Element, finding: Finding) -> str:
         {
             "classname": _clean(finding.objective),
             "name": _clean(group_text(finding.group)),
-            "file": _clean(f"slo/{finding.path}"),
-            "line": str(finding.line),
         },
     )
+    if finding.path:
+        case.attrib |= {"file": _clean(f"slo/{finding.path}"), "line": str(finding.line)}
     weight = "" if finding.critical else " (not critical)"
     text = f"{finding.claim}{weight}: {finding.message}"
     element = _ELEMENTS.get(finding.state)

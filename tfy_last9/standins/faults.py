@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-PROVIDERS = ("openai", "anthropic", "gemini")
+PROVIDERS = (
+    *("openai", "anthropic", "gemini"),
+    *("openai-canary", "anthropic-canary", "gemini-canary"),
+)
+"""Vendors, and the same vendors behind the accounts of a canary."""
 BLOCK = 20
 """Events per block; each block holds exactly one event per twentieth of [0, 1)."""
 GROUP = 50

@@ -33,14 +33,16 @@ from tfy_last9.swarm.worker import Worker
 
 SPAWN_RATE_PER_S = 100
 """Users are waiting greenlets; Locust warns above this rate per worker."""
+DEFAULT_SCENARIO = "scenarios/smoke.yaml"
 _log = logging.getLogger(__name__)
 
 
-def install() -> None:
-    """Attach to Locust's events; call it once, at the top of a locustfile."""
+def install(scenario: str = DEFAULT_SCENARIO) -> None:
+    """Attach to Locust's events; call it once, at the top of a locustfile. TFY_SCENARIO beats `scenario`."""
     if getattr(events, "tfy_installed", False):
         return
     events.tfy_installed = True
+    events.tfy_scenario = scenario
     events.init_command_line_parser.add_listener(_set_defaults)
     events.init.add_listener(_on_init)
     # Registered at import time: runs after Locust has stopped the test (locust fires in reverse).
@@ -62,7 +64,8 @@ def _scenario() -> Scenario:
     folder = _given_folder()
     if folder is not None:
         return folder.read_manifest().scenario
-    return load_scenario(Path(_settings().get("TFY_SCENARIO", "scenarios/smoke.yaml")))
+    default = getattr(events, "tfy_scenario", DEFAULT_SCENARIO)
+    return load_scenario(Path(_settings().get("TFY_SCENARIO", default)))
 
 
 def _set_defaults(parser: Any, **_: Any) -> None:

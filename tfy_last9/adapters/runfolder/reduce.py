@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
+from tfy_last9.adapters.runfolder.arms import read_arms
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.composites import read_composite
 from tfy_last9.adapters.runfolder.counted import needs_every_trace, of_population, with_counts
@@ -16,6 +17,7 @@ from tfy_last9.adapters.runfolder.database import scalar_int
 from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
 from tfy_last9.adapters.runfolder.sample import populations
+from tfy_last9.adapters.runfolder.losses import with_losses
 from tfy_last9.adapters.runfolder.scalars import read_scalars
 from tfy_last9.adapters.runfolder.soundness import read_validity
 from tfy_last9.adapters.runfolder.tally import read_tallies
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
+    from tfy_last9.model.canary import ArmTally
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting, Tally, Validity
 
@@ -56,6 +59,8 @@ class Reduction:
         self._folder = folder
         self._objectives = tuple(objectives)
         self._counters = manifest.counters
+        self._manifest = manifest
+        self._arms = manifest.scenario.arms
         late_after_s = manifest.scenario.settle.late_after_s
         evidence = folder.read_evidence() if folder.evidence_path.is_file() else None
         self._sample = evidence.sample if evidence else None
@@ -97,14 +102,19 @@ class Reduction:
             return tallies
         return sliced(database, objective.slicing, tallies)
 
+    def arms(self) -> tuple[ArmTally, ...]:
+        """Return both arms per provider; empty for a run without arms."""
+        if self._arms is None:
+            return ()
+        return read_arms(self._database, self._objectives, mirror=self._arms.mirror)
+
     def accounting(self) -> Accounting:
         """Return where every intended request and every expected trace went."""
+        asked, required = self._folder.spans_path.is_file(), required_roles(self._objectives)
         found = read_accounting(
-            self._database,
-            self._counters,
-            asked=self._folder.spans_path.is_file(),
-            complete=complete(required_roles(self._objectives)),
+            self._database, self._counters, asked=asked, complete=complete(required)
         )
+        found = with_losses(self._database, found, self._manifest, required, asked=asked)
         if self._sample is None:
             return found
         everything = scalar_int(self._database, "SELECT count(*) FROM population")

@@ -6,7 +6,7 @@ Names follow TrueFoundry's `<provider account>/<model>`; the fqn follows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TOKENS_PER_PRICE = 1_000_000
 
@@ -45,7 +45,7 @@ class Card:
         return round(micro_usd / TOKENS_PER_PRICE, 12)
 
 
-CARDS = (
+CARDS: tuple[Card, ...] = (
     Card(
         account="openai-main",
         model="gpt-4o-mini",
@@ -80,4 +80,14 @@ CARDS = (
         usd_per_million_output=2.50,
     ),
 )
+CANARY_CARDS = tuple(
+    replace(
+        card,
+        account=card.account.replace("-main", "-canary"),
+        upstream_path=card.upstream_path.replace(card.provider, f"{card.provider}-canary", 1),
+    )
+    for card in CARDS
+)
+"""The same models under a second account per provider: the other arm of a canary comparison."""
+CARDS += CANARY_CARDS
 BY_NAME = {card.name: card for card in CARDS}

@@ -7,7 +7,7 @@ that a run with the same seed meets the same latencies.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ ANTHROPIC = Vendor(
     "anthropic", 0.30, 0.013, {"claude-sonnet-4-6": "claude-sonnet-4-6-20260217"}, _anthropic_error
 )
 GEMINI = Vendor("gemini", 0.25, 0.011, {"gemini-2.5-flash": "gemini-2.5-flash-001"}, _gemini_error)
+CANARIES = {
+    f"/{vendor.name}-canary": replace(vendor, name=f"{vendor.name}-canary")
+    for vendor in (OPENAI, ANTHROPIC, GEMINI)
+}
+"""The same vendors behind a second account, so that faults can strike the canary of a comparison alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,10 @@ class Route:
 
 def route(path: str) -> Route | None:
     """Find the vendor of an upstream path; Gemini names the model and the method in the path."""
+    for prefix, vendor in CANARIES.items():
+        if path.startswith(prefix + "/"):
+            found = route(path.replace("-canary", "", 1))
+            return None if found is None else Route(vendor, found.model)
     if path == "/openai/v1/chat/completions":
         return Route(OPENAI, None)
     if path == "/anthropic/v1/messages":

@@ -1,0 +1,300 @@
+"""Is the canary as good as the baseline? Findings per provider, named `canary-*`.
+
+Typical latency: Hodges-Lehmann on the log ratio against a margin. Tail and errors: Fisher's test can
+prove harm, and Newcombe's interval of the difference proves that there is less than the margin. In
+between nothing is proven. Where caches served the arms unequally, latencies compare the caches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tfy_last9.judge.multiplicity import Claim, adjusted_p_values
+from tfy_last9.judge.phrases import percent, significant
+from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
+from tfy_last9.model.scenario import Arms
+from tfy_last9.model.verdict import Finding, Group, State
+from tfy_last9.stats.compare import fisher_greater, newcombe
+from tfy_last9.stats.shift import Shift, paired, unpaired
+
+CACHE_GAP = 0.05
+"""Shares of cached input tokens may differ by this much before latencies say nothing."""
+WARN_SHARE = 0.5
+"""A PASS whose interval reaches beyond this share of the margin is a WARN."""
+FEWEST_PAIRED = 0.9
+"""Pairs are used when they hold at least this share of the smaller arm."""
+NAMES = {"ttft_ms": "canary-ttft", "total_ms": "canary-total"}
+_ORDER = (*NAMES.values(), "canary-tail", "canary-errors")
+TITLES = {"ttft_ms": "time to first token", "total_ms": "total time"}
+_MOST_DOUBLINGS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One claim about one provider, before many claims are weighed together."""
+
+    objective: str
+    group: Group
+    claim: str
+    margin: float
+    alpha: float
+    total: int
+    bad: int
+    low: float | None
+    high: float | None
+    p_fail: float | None
+    """None where there is nothing to compare."""
+    measured: str
+    detail: str
+    needed: int | None
+    doubt: str | None
+    """Why even a clear difference proves nothing."""
+
+
+def comparisons(tallies: Sequence[ArmTally], arms: Arms) -> tuple[Comparison, ...]:
+    """Return every comparison of the arms, claim by claim."""
+    found = [one for tally in tallies for one in _of_provider(tally, arms)]
+    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.objective), one.group)))
+
+
+def compare_alone(tallies: Sequence[ArmTally], arms: Arms) -> tuple[Finding, ...]:
+    """Return the findings of two arms that are judged without any SLO."""
+    found = comparisons(tallies, arms)
+    return findings(found, adjusted_p_values(claims_of(found)))
+
+
+def claims_of(found: Iterable[Comparison]) -> Iterator[tuple[Claim, float]]:
+    """Yield the p-values that take part in the adjustment for many claims."""
+    for one in found:
+        if one.p_fail is not None and one.doubt is None:
+            yield (one.objective, one.group), one.p_fail
+
+
+def findings(found: Iterable[Comparison], adjusted: Mapping[Claim, float]) -> tuple[Finding, ...]:
+    """Return the comparisons as findings; they stand in no SLO file, so their path is empty."""
+    return tuple(_finding(one, adjusted.get((one.objective, one.group))) for one in found)
+
+
+def _of_provider(tally: ArmTally, arms: Arms) -> Iterator[Comparison]:
+    doubt = _cache_doubt(tally)
+    for latencies in tally.latencies:
+        if latencies.baseline or latencies.canary:
+            yield _latency(tally, latencies, arms, doubt)
+    yield _tail(tally, arms, doubt)
+    yield _errors(tally, arms)
+
+
+def _latency(tally: ArmTally, found: Latencies, arms: Arms, doubt: str | None) -> Comparison:
+    margin, alpha = arms.margins.latency, 1.0 - arms.confidence
+    claim = f"canary {TITLES[found.name]} at most {percent(margin)} above the baseline"
+    sizes = [sum(count for _, count in steps) for steps in (found.baseline, found.canary)]
+    pairs = sum(count for _, count in found.differences)
+    shift, how = None, "unpaired"
+    if pairs >= FEWEST_PAIRED * min(sizes) > 0:
+        shift, how = paired(found.differences, margin=margin, alpha=alpha), f"{pairs:,} pairs"
+    elif min(sizes) > 0:
+        shift = unpaired(found.baseline, found.canary, margin=margin, alpha=alpha)
+    low, high = (None, None) if shift is None else (_ratio(shift.low), _ratio(shift.high))
+    return Comparison(
+        objective=NAMES[found.name],
+        group=_group(tally),
+        claim=claim,
+        margin=margin,
+        alpha=alpha,
+        total=sizes[1],
+        bad=0,
+        low=low,
+        high=high,
+        p_fail=None if shift is None else shift.p_slower,
+        measured="" if shift is None else _change(math.expm1(shift.estimate), low, high, "%"),
+        detail=f"{sizes[1]:,} canary and {sizes[0]:,} baseline requests, {how}",
+        needed=None if shift is None else _latency_needed(shift, margin, min(sizes)),
+        doubt=doubt,
+    )
+
+
+def _tail(tally: ArmTally, arms: Arms, doubt: str | None) -> Comparison:
+    baseline, canary = tally.baseline, tally.canary
+    return _counts(
+        tally,
+        arms,
+        name="canary-tail",
+        what=f"share of requests {tally.slow_means}",
+        margin=arms.margins.tail,
+        counts=(canary.slow, canary.timed, baseline.slow, baseline.timed),
+        doubt=doubt,
+    )
+
+
+def _errors(tally: ArmTally, arms: Arms) -> Comparison:
+    baseline, canary = tally.baseline, tally.canary
+    return _counts(
+        tally,
+        arms,
+        name="canary-errors",
+        what="error rate",
+        margin=arms.margins.errors,
+        counts=(canary.errors, canary.sent, baseline.errors, baseline.sent),
+        doubt=None,
+    )
+
+
+def _counts(
+    tally: ArmTally,
+    arms: Arms,
+    *,
+    name: str,
+    what: str,
+    margin: float,
+    counts: tuple[int, int, int, int],
+    doubt: str | None,
+) -> Comparison:
+    bad, total, other_bad, other_total = counts
+    alpha = 1.0 - arms.confidence
+    low = high = p_fail = needed = None
+    measured = ""
+    if total and other_total:
+        low, high = newcombe(bad, total, other_bad, other_total, alpha)
+        p_fail = fisher_greater(bad, total, other_bad, other_total)
+        measured = _change(bad / total - other_bad / other_total, low, high, "points")
+        needed = _counts_needed(counts, margin, alpha)
+    return Comparison(
+        objective=name,
+        group=_group(tally),
+        claim=f"canary {what} at most {_points(margin)} points above the baseline",
+        margin=margin,
+        alpha=alpha,
+        total=total,
+        bad=bad,
+        low=low,
+        high=high,
+        p_fail=p_fail,
+        measured=measured,
+        detail=f"{bad:,} of {total:,} in the canary, {other_bad:,} of {other_total:,} in the baseline",
+        needed=needed,
+        doubt=doubt,
+    )
+
+
+def _finding(one: Comparison, adjusted_p: float | None) -> Finding:
+    state, notes = _state(one, one.p_fail if adjusted_p is None else adjusted_p)
+    text = f"{one.measured}; {one.detail}" if one.measured else f"nothing to compare: {one.detail}"
+    inconclusive = state is State.INCONCLUSIVE and one.doubt is None
+    if inconclusive and one.needed is not None:
+        notes.append(f"about {one.needed:,} more requests per arm would decide it")
+    return Finding(
+        objective=one.objective,
+        group=one.group,
+        state=state,
+        critical=True,
+        book="client-ledger",
+        claim=one.claim,
+        message=f"{one.group[0][1]}: " + "; ".join([text, *notes]),
+        total=one.total,
+        bad=one.bad,
+        excluded=0,
+        budget=one.margin,
+        confidence=1.0 - one.alpha,
+        bad_low=one.low,
+        bad_high=one.high,
+        quantile=None,
+        requests_needed=one.needed if inconclusive else None,
+        exemplars=(),
+        path="",
+        line=0,
+        measured=one.measured or None,
+        p_fail=one.p_fail,
+        p_fail_adjusted=adjusted_p,
+    )
+
+
+def _state(one: Comparison, p_fail: float | None) -> tuple[State, list[str]]:
+    if p_fail is None:
+        return State.NO_DATA, []
+    if one.doubt is not None:
+        return State.INCONCLUSIVE, [one.doubt]
+    is_worse = p_fail <= one.alpha
+    if is_worse and _is_harm(one):
+        return State.FAIL, [f"p = {significant(p_fail)}"]
+    if one.high is None or one.high > one.margin:
+        return State.INCONCLUSIVE, []
+    doubts = []
+    if is_worse:
+        doubts.append("worse for certain, though by less than the margin")
+    elif one.high > WARN_SHARE * one.margin:
+        doubts.append("could be worse by more than half the margin")
+    return State.WARN if doubts else State.PASS, doubts
+
+
+def _is_harm(one: Comparison) -> bool:
+    """Latency fails beyond the margin; of counts any proven difference is harm unless it is surely small."""
+    if one.objective in NAMES.values():
+        return one.low is not None and one.low > one.margin
+    return one.high is None or one.high > one.margin
+
+
+def _cache_doubt(tally: ArmTally) -> str | None:
+    shares = [_cached_share(counts) for counts in (tally.baseline, tally.canary)]
+    if abs(shares[0] - shares[1]) <= CACHE_GAP:
+        return None
+    return (
+        f"caches served {percent(shares[0])} of the baseline's input tokens and"
+        f" {percent(shares[1])} of the canary's: set `cache: cold`"
+    )
+
+
+def _cached_share(counts: ArmCounts) -> float:
+    return counts.cached_tokens / counts.input_tokens if counts.input_tokens else 0.0
+
+
+def _latency_needed(shift: Shift, margin: float, size: int) -> int | None:
+    """Return how many more requests per arm would narrow the interval enough, at the same estimate."""
+    if shift.low is None or shift.high is None:
+        return None
+    room = abs(math.log1p(margin) - shift.estimate)
+    half = (shift.high - shift.low) / 2.0
+    if room == 0.0:
+        return None
+    return max(1, math.ceil(size * (half / room) ** 2) - size)
+
+
+def _counts_needed(counts: tuple[int, int, int, int], margin: float, alpha: float) -> int | None:
+    """Return how many more requests per arm, at the same shares, would prove less than the margin."""
+    bad, total, other_bad, other_total = counts
+    if bad / total - other_bad / other_total >= margin:
+        return None
+
+    def decides(factor: float) -> bool:
+        grown = [math.ceil(count * factor) for count in counts]
+        return newcombe(grown[0], grown[1], grown[2], grown[3], alpha)[1] <= margin
+
+    low, high = 1.0, 2.0
+    for _ in range(_MOST_DOUBLINGS):
+        if decides(high):
+            break
+        low, high = high, 2.0 * high
+    else:
+        return None
+    while high - low > low / 100.0:
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if decides(middle) else (middle, high)
+    return max(1, math.ceil(total * high) - total)
+
+
+def _ratio(log: float | None) -> float | None:
+    return None if log is None else math.expm1(log)
+
+
+def _change(value: float, low: float | None, high: float | None, unit: str) -> str:
+    bounds = ", ".join("?" if bound is None else f"{100.0 * bound:+.3g}" for bound in (low, high))
+    return f"{100.0 * value:+.3g} {unit} [{bounds}]"
+
+
+def _points(margin: float) -> str:
+    return significant(100.0 * margin)
+
+
+def _group(tally: ArmTally) -> Group:
+    return (("provider", tally.provider),)
