@@ -35,7 +35,14 @@ class GatewaySettings:
 
 def read_environment(dotenv: Path = Path(".env")) -> dict[str, str]:
     """Return the process environment over the values of `.env` (a missing file is no error)."""
-    stored = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    try:
+        values = dotenv_values(dotenv)
+    except (UnicodeDecodeError, OSError) as error:
+        raise ConfigurationError(
+            f"{dotenv} cannot be read: {type(error).__name__}",
+            hint="it should be a UTF-8 text file of NAME=value lines",
+        ) from error
+    stored = {name: value for name, value in values.items() if value is not None}
     return stored | dict(os.environ)
 
 
@@ -47,7 +54,7 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
     for name, value in (("TFY_GATEWAY_URL", url), ("TFY_API_KEY", key)):
         if not value:
             raise MissingSettings(f"{name} is not set", hint=GATEWAY_REMEDIES)
-    return GatewaySettings(checked_url("TFY_GATEWAY_URL", url), key)
+    return GatewaySettings(checked_url("TFY_GATEWAY_URL", url), checked_key("TFY_API_KEY", key))
 
 
 def arm_gateways(environment: Mapping[str, str], scenario: Scenario) -> dict[str, GatewaySettings]:
@@ -61,23 +68,48 @@ def arm_gateways(environment: Mapping[str, str], scenario: Scenario) -> dict[str
                     hint="set it (environment or .env), or take it out of the scenario's arms",
                 )
         url = checked_url(arm.gateway, environment[arm.gateway])
-        found[arm.name] = GatewaySettings(url, environment[arm.key])
+        found[arm.name] = GatewaySettings(url, checked_key(arm.key, environment[arm.key]))
     return found
 
 
+def checked_key(name: str, key: str) -> str:
+    """Return `key` without blanks around it; what no HTTP header can carry is refused, unrepeated."""
+    key = key.strip().removeprefix("Bearer ").strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(
+            f"{name} holds blanks, line breaks or other characters no key has",
+            hint="copy the key again, whole and on one line",
+        )
+    return key
+
+
 def checked_url(name: str, url: str) -> str:
-    """Return `url` without a trailing slash; https is required except on loopback."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    """Return `url` without a trailing slash; https is required except on loopback.
+
+    The URL is written to the run folder and to the console, so it must hold no credential.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} is no URL ({error})", hint="expected one such as https://gateway.example"
+        ) from error
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"{name} holds a user, a query or a fragment: expected scheme, host and path alone",
+            hint="such as https://gateway.example/path; the key goes into its own variable",
+        )
+    if parts.scheme not in {"http", "https"} or not host:
         raise ConfigurationError(
             f"{name} is {url!r}: expected a URL such as https://gateway.example"
         )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(
             f"{name} is {url!r}: a key would travel unencrypted",
             hint="use https; plain http is accepted for loopback addresses only",
         )
-    return url.rstrip("/")
+    return url.strip().rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
