@@ -49,6 +49,8 @@ class Question:
     """Only requests whose trace is missing, incomplete or in conflict."""
     trace_id: str | None = None
     limit: int = 20
+    request_ids: tuple[str, ...] = ()
+    """Only these requests; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def drill(folder: RunFolder, question: Question) -> tuple[Shown, ...]:
     manifest = folder.read_manifest()
     late_after_s = manifest.scenario.settle.late_after_s
     with open_books(folder, manifest.scenario, late_after_s) as database:
-        shown = _rows(database, question)
+        shown = answer(database, question)
         if not shown and question.trace_id:
             spans = _spans_of(database, question.trace_id)
             if not spans:
@@ -79,7 +81,8 @@ def drill(folder: RunFolder, question: Question) -> tuple[Shown, ...]:
         return shown
 
 
-def _rows(database: duckdb.DuckDBPyConnection, question: Question) -> tuple[Shown, ...]:
+def answer(database: duckdb.DuckDBPyConnection, question: Question) -> tuple[Shown, ...]:
+    """Return what `question` asks for from open books."""
     parameters = Parameters()
     columns = tuple(ledger_columns())
     found = database.execute(
@@ -111,6 +114,8 @@ def _where(question: Question, parameters: Parameters) -> str:
     if question.missing:
         shows = complete(DEFAULT_REQUIRED, outcome="l.outcome")
         tests.append(f"l.is_expected AND NOT (j.is_joined AND {shows})")
+    if question.request_ids:
+        tests.append(f"list_contains({parameters.bind(list(question.request_ids))}, l.request_id)")
     if question.trace_id:
         trace_id = parameters.bind(question.trace_id.lower())
         tests.append(f"(l.trace_id = {trace_id} OR l.client_trace_id = {trace_id})")
