@@ -19,7 +19,7 @@ SLO = ROOT / "tests" / "data" / "slo"
 
 def clean_environment(**more):
     """Return the environment without any credential a developer may have set."""
-    prefixes = ("TFY_", "LAST9_", "LOCUST_", "OTEL_")
+    prefixes = ("TFY_", "LAST9_", "LOCUST_", "OTEL_", "GITHUB_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return kept | more
 

@@ -29,6 +29,7 @@ from tfy_last9.cli.judging import conclude
 from tfy_last9.cli.load import LoadProcess, expected_duration_s
 from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
+from tfy_last9.cli.publishing import GitHub
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
 from tfy_last9.errors import (
     ConfigurationError,
@@ -56,6 +57,7 @@ class GateRequest:
     duration_s: float | None
     seed: int | None
     as_json: bool
+    github: GitHub | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def _run(
         manifest = _seal(folder, problem, ended)
         if collector is not None and manifest.ended == "schedule" and problem is None:
             _collect(collector, manifest, folder, console)
-        return conclude(folder, objectives, console, as_json=request.as_json)
+        return conclude(folder, objectives, console, as_json=request.as_json, github=request.github)
 
 
 def _load(

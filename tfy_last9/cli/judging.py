@@ -14,13 +14,14 @@ from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
-from tfy_last9.errors import MissingSettings
+from tfy_last9.cli.publishing import GitHub, tell_github, write_reports
+from tfy_last9.errors import BrokenRun, MissingSettings
 from tfy_last9.judge.gate import judge
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EvidenceRecord
 from tfy_last9.model.verdict import Exemplar, Verdict
 from tfy_last9.reports import console as console_report
-from tfy_last9.reports import junit, verdict_json
+from tfy_last9.reports import verdict_json
 
 WHAT_IF = "verdict-whatif.json"
 
@@ -42,14 +43,18 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
 
 
 def conclude(
-    folder: RunFolder, objectives: tuple[Objective, ...], console: Console, *, as_json: bool = False
+    folder: RunFolder,
+    objectives: tuple[Objective, ...],
+    console: Console,
+    *,
+    as_json: bool = False,
+    github: GitHub | None = None,
 ) -> int:
-    """Decide, write verdict.json and junit.xml, print the answer; return the exit code."""
+    """Decide, write all reports, print the answer; return the exit code."""
     verdict = decide(folder, objectives)
-    document = verdict_json.render(verdict)
-    folder.write(folder.verdict_path, document.encode())
-    folder.write(folder.junit_path, junit.render(verdict).encode())
-    console.result(document if as_json else _report(verdict, folder))
+    write_reports(folder, verdict, linker(folder))
+    console.result(verdict_json.render(verdict) if as_json else _report(verdict, folder))
+    tell_github(github, folder, verdict, json=as_json)
     console.say(f"run folder: {_shown(folder.path)}")
     return verdict.exit_code
 
@@ -76,6 +81,18 @@ def complete(folder: RunFolder, settings: Last9Settings | None, console: Console
     objectives = load_objectives(folder.slo_path)
     with Collector(folder, objectives, settings) as collector:
         collector.collect(manifest, console)
+
+
+def render_again(folder: RunFolder) -> Verdict:
+    """Write the reports of a judged run again, from its verdict.json."""
+    if not folder.verdict_path.is_file():
+        raise BrokenRun(
+            f"{folder.path} has no verdict.json: the run was never judged",
+            hint=f"judge it: tfy-last9 check {folder.path}",
+        )
+    verdict = verdict_json.parse(folder.verdict_path.read_text(encoding="utf-8"))
+    write_reports(folder, verdict, linker(folder))
+    return verdict
 
 
 def _report(verdict: Verdict, folder: RunFolder) -> str:

@@ -23,6 +23,7 @@ from tfy_last9.cli.console import Console
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
 from tfy_last9.cli.planning import describe
+from tfy_last9.cli.publishing import github_wanted, tell_github
 from tfy_last9.cli.recollect import collect_again
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
 from tfy_last9.cli.traces import TracesRequest, show_traces
@@ -43,6 +44,15 @@ OutOption = Annotated[Path, typer.Option("--out", help="Where run folders are ma
 SloOption = Annotated[Path, typer.Option("--slo", help="OpenSLO file, or folder of them.")]
 ScenarioArgument = Annotated[Path, typer.Argument(help="Scenario file.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")]
+
+
+GitHubOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        help="Annotations and step summary; default: where GITHUB_ACTIONS is true.",
+    ),
+]
 
 
 @app.command()
@@ -74,6 +84,7 @@ def gate(
     json: Annotated[
         bool, typer.Option("--json", help="Print verdict.json instead of the table.")
     ] = False,
+    github: GitHubOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -93,6 +104,7 @@ def gate(
         duration_s=_parsed(parse_duration, duration),
         seed=seed,
         as_json=json,
+        github=github_wanted(github, slo),
     )
     raise typer.Exit(run_gate(request, Console(quiet=quiet)))
 
@@ -107,6 +119,7 @@ def check(
     json: Annotated[
         bool, typer.Option("--json", help="Print verdict.json instead of the table.")
     ] = False,
+    github: GitHubOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Decide again from a run folder: offline, with the SLO files stored in it, to the same bytes.
@@ -119,7 +132,8 @@ def check(
     if slo is not None:
         raise typer.Exit(judging.conclude_what_if(folder, slo, console))
     objectives = load_objectives(folder.slo_path)
-    raise typer.Exit(judging.conclude(folder, objectives, console, as_json=json))
+    wanted = github_wanted(github, Path("slo"))
+    raise typer.Exit(judging.conclude(folder, objectives, console, as_json=json, github=wanted))
 
 
 @app.command()
@@ -127,6 +141,15 @@ def collect(run: RunArgument, quiet: QuietOption = False) -> None:
     """Fetch the evidence of a stored run again, from any machine; decide again and say what changed."""
     settings = from_environment(read_environment())
     raise typer.Exit(collect_again(RunFolder(run), settings, Console(quiet=quiet)))
+
+
+@app.command()
+def report(run: RunArgument, github: GitHubOption = None) -> None:
+    """Write all reports of a judged run again, from its verdict.json; change no verdict."""
+    folder = RunFolder(run)
+    verdict = judging.render_again(folder)
+    tell_github(github_wanted(github, Path("slo")), folder, verdict, json=False)
+    Console().say(f"reports written: {folder.path}")
 
 
 @app.command()

@@ -29,7 +29,7 @@ def render(verdict: Verdict) -> str:
     """Return the XML text; ends with a line break."""
     suite = ET.Element("testsuite", {"name": _clean(f"tfy-last9 {verdict.scenario}")})
     outcomes = [_run_case(suite, verdict)]
-    outcomes += [_case(suite, finding) for finding in verdict.findings]
+    outcomes += [_case(suite, finding, verdict) for finding in verdict.findings]
     counted = Counter(outcomes)
     totals = {"tests": str(len(outcomes))}
     totals |= {name: str(counted[element]) for element, name in _COUNTED.items()}
@@ -53,7 +53,7 @@ def _run_case(suite: ET.Element, verdict: Verdict) -> str:
     return "passed"
 
 
-def _case(suite: ET.Element, finding: Finding) -> str:
+def _case(suite: ET.Element, finding: Finding, verdict: Verdict) -> str:
     case = ET.SubElement(
         suite,
         "testcase",
@@ -67,7 +67,8 @@ def _case(suite: ET.Element, finding: Finding) -> str:
     weight = "" if finding.critical else " (not critical)"
     text = f"{finding.claim}{weight}: {finding.message}"
     element = _ELEMENTS.get(finding.state)
-    if element in {"failure", "error"} and not finding.critical:
+    decides = finding.critical and verdict.exit_code != 0
+    if element in {"failure", "error"} and not decides:
         element = "skipped"  # exit code 0 with a red case would flip CI all the same
     if element is None:
         ET.SubElement(case, "system-out").text = _clean(f"{finding.state}: {text}")

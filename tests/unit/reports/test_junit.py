@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_samples import FINDING, INVALID, PASSED, VERDICT, matches_golden
 
-from tfy_last9.model.verdict import State
+from tfy_last9.model.verdict import EXIT_CODES, State
 from tfy_last9.reports.junit import render
 
 
@@ -31,7 +31,8 @@ def test_junit_matches_its_golden_file():
     ],
 )
 def test_each_state_has_its_element(state, element):
-    verdict = replace(PASSED, findings=(replace(FINDING, state=state),))
+    code = EXIT_CODES[state]
+    verdict = replace(PASSED, exit_code=code, findings=(replace(FINDING, state=state),))
     case = cases(verdict)["client-ttft-p95", "openai"]
     found = [child.tag for child in case if child.tag != "system-out"]
     assert found == ([] if element is None else [element])
@@ -77,3 +78,10 @@ def test_names_are_unique():
 def test_markup_and_control_characters_in_messages_survive_as_text():
     error = cases(VERDICT)["lag", "gemini"].find("error")
     assert "no <measurement>\N{REPLACEMENT CHARACTER}" in error.text
+
+
+def test_no_case_is_red_in_a_run_that_ends_with_zero():
+    """`on-inconclusive: warn`: the exit code and the report must not contradict each other."""
+    undecided = replace(FINDING, state=State.INCONCLUSIVE)
+    verdict = replace(PASSED, state=State.WARN, findings=(undecided,))
+    assert cases(verdict)["client-ttft-p95", "openai"].find("skipped") is not None

@@ -2,7 +2,8 @@
 
     runs/<run id>/
       run.json  slo/  requests.parquet  health.parquet  spans.parquet  evidence.json
-      verdict.json  junit.xml                .work/ (what the load process writes, until sealed)
+      verdict.json  junit.xml  summary.md  ctrf.json  metrics.txt
+      .work/ (what the load process writes, until sealed)
 
 Files are written whole or not at all: a temporary file, synced, then renamed.
 """
