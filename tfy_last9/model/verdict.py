@@ -129,6 +129,45 @@ class Tally:
     """Composite by Occurrences: what each member counted."""
     population: int | None = None
     """Of how many events `total` is a random sample without replacement; None for all there are."""
+    unseen: int = 0
+    """Of `bad`, for completeness: traces of which Last9 shows nothing at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """How much of the bad events, or of the lost time, one thing explains."""
+
+    name: str
+    share: float
+    bad_ms: float | None = None
+    """Mean time in this stage of bad requests; None where stages are counted and not timed."""
+    good_ms: float | None = None
+    """The same of good requests: of the group, or of all groups where it has too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A label value that bad events have in common, beyond chance."""
+
+    label: str
+    value: str
+    bad: int
+    total: int
+    factor: float
+    """At least so many times as often bad as without it, all bounds together at the objective's confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What is known about the cause of a finding that is not PASS."""
+
+    where: tuple[tuple[str, tuple[Portion, ...]], ...]
+    """Per label (provider, model, route, seen) the commonest values among bad events."""
+    stages: tuple[Portion, ...]
+    """queue, gateway, provider wait, streaming: largest share first; shares of what is explained add up to 1."""
+    first_bad_minute: int | None
+    """First minute after the first judged request in which more was bad than the budget allows."""
+    lifts: tuple[Lift, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +206,8 @@ class Finding:
     """The same after Holm's adjustment over all critical findings: a FAIL needs it below 1 - confidence."""
     measured: str | None = None
     """What was measured where counts do not say it: a number of the run, a burn, a mean over slices."""
+    why: Why | None = None
+    """None for PASS, and where nothing bad was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +267,12 @@ class Accounting:
     """How the evidence was gathered; `counts`: the traces above are a random sample."""
     population: int | None = None
     """Of how many expected traces they are a sample; None for all."""
+    sampling: float | None = None
+    """Share of traces that the scenario says are kept; None where all are expected."""
+    lag_steps: tuple[tuple[float, int], ...] = ()
+    """Seconds, and how many expected traces are known to have been visible by then."""
+    loss_profile: tuple[tuple[int, int], ...] = ()
+    """Expected and lost traces per tenth of the run, in order of finish; empty without losses."""
     losses: tuple[LossSplit, ...] = ()
     """Where traces were late, lost or in conflict, and which requests nobody reported."""
     absent_roles: tuple[tuple[str, int], ...] = ()

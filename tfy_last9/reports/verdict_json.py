@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,10 +18,15 @@ from tfy_last9.model.verdict import (
     Exemplar,
     Finding,
     Group,
+    Lift,
+    LossPart,
+    LossSplit,
+    Portion,
     Quantile,
     State,
     Validity,
     Verdict,
+    Why,
 )
 
 SCHEMA = 1
@@ -32,9 +37,11 @@ def render(verdict: Verdict) -> str:
     """Return the JSON text; ends with a line break."""
     data = {"schema": SCHEMA, **asdict(verdict)}
     data["findings"] = [
-        {**finding, "group": dict(finding["group"])} for finding in data["findings"]
+        {**finding, "group": dict(finding["group"]), "why": _why_data(finding["why"])}
+        for finding in data["findings"]
     ]
-    data["accounting"]["join_paths"] = dict(data["accounting"]["join_paths"])
+    for name in ("join_paths", "absent_roles"):
+        data["accounting"][name] = dict(data["accounting"][name])
     return json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -67,6 +74,10 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
                     **accounting,
                     "join_paths": tuple(accounting["join_paths"].items()),
                     "lag": _quantile(accounting["lag"]),
+                    "lag_steps": tuple((s, n) for s, n in accounting["lag_steps"]),
+                    "loss_profile": tuple((n, lost) for n, lost in accounting["loss_profile"]),
+                    "losses": tuple(_split(item) for item in accounting["losses"]),
+                    "absent_roles": tuple(accounting["absent_roles"].items()),
                 }
             ),
             "validity": Validity(
@@ -90,8 +101,32 @@ def _finding(data: Mapping[str, Any]) -> Finding:
             "state": State(data["state"]),
             "quantile": _quantile(data["quantile"]),
             "exemplars": tuple(Exemplar(**item) for item in data["exemplars"]),
+            "why": _why(data["why"]),
         }
     )
+
+
+def _why_data(why: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if why is None else {**why, "where": dict(why["where"])}
+
+
+def _why(data: Mapping[str, Any] | None) -> Why | None:
+    if data is None:
+        return None
+    return Why(
+        where=tuple((label, _portions(found)) for label, found in data["where"].items()),
+        stages=_portions(data["stages"]),
+        first_bad_minute=data["first_bad_minute"],
+        lifts=tuple(Lift(**item) for item in data["lifts"]),
+    )
+
+
+def _portions(data: Iterable[Mapping[str, Any]]) -> tuple[Portion, ...]:
+    return tuple(Portion(**item) for item in data)
+
+
+def _split(data: Mapping[str, Any]) -> LossSplit:
+    return LossSplit(data["by"], tuple(LossPart(**part) for part in data["parts"]))
 
 
 def _quantile(data: Mapping[str, Any] | None) -> Quantile | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfy_last9.adapters.runfolder.database import literal, open_database, text_list
+from tfy_last9.adapters.runfolder.database import literal, open_database, reading, text_list
 from tfy_last9.adapters.runfolder.join import EXPECTED
 from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw, remember_population
 from tfy_last9.model.request import Outcome
@@ -97,6 +97,18 @@ def open_books(
     Traces outside `sample` were not looked for, so that they are not expected either.
     """
     database = open_database()
+    with reading(folder.require_ledger(), folder.spans_path):
+        _open(database, folder, scenario, late_after_s, sample)
+    return database
+
+
+def _open(
+    database: duckdb.DuckDBPyConnection,
+    folder: RunFolder,
+    scenario: Scenario,
+    late_after_s: float,
+    sample: Sample | None,
+) -> None:
     expected = EXPECTED
     if sample is not None:
         draw(database, folder.require_ledger(), sample)
@@ -122,7 +134,6 @@ def open_books(
     database.execute(TRACE_FACTS)
     database.execute(ORIGIN)
     _load_reach(database, scenario)
-    return database
 
 
 def size_band(scenario: Scenario) -> str:

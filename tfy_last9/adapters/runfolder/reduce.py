@@ -12,12 +12,17 @@ from tfy_last9.adapters.runfolder.accounting import read_accounting
 from tfy_last9.adapters.runfolder.arms import read_arms
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.composites import read_composite
-from tfy_last9.adapters.runfolder.counted import needs_every_trace, of_population, with_counts
+from tfy_last9.adapters.runfolder.counted import (
+    needs_every_trace,
+    of_population,
+    with_counts,
+    with_unseen,
+)
 from tfy_last9.adapters.runfolder.database import scalar_int
 from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
-from tfy_last9.adapters.runfolder.sample import populations
 from tfy_last9.adapters.runfolder.losses import with_losses
+from tfy_last9.adapters.runfolder.sample import populations
 from tfy_last9.adapters.runfolder.scalars import read_scalars
 from tfy_last9.adapters.runfolder.soundness import read_validity
 from tfy_last9.adapters.runfolder.tally import read_tallies
@@ -32,6 +37,10 @@ if TYPE_CHECKING:
     from tfy_last9.model.canary import ArmTally
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting, Tally, Validity
+
+UNSEEN = """
+SELECT grp, count(*) FROM events WHERE verdict = 'bad' AND detail = 'missing' GROUP BY grp
+"""
 
 
 def required_roles(objectives: Iterable[Objective]) -> tuple[Role, ...]:
@@ -63,6 +72,7 @@ class Reduction:
         self._arms = manifest.scenario.arms
         late_after_s = manifest.scenario.settle.late_after_s
         evidence = folder.read_evidence() if folder.evidence_path.is_file() else None
+        self._sampling = manifest.scenario.sampling
         self._sample = evidence.sample if evidence else None
         self._counts = evidence.counts if evidence else ()
         self._database = open_books(folder, manifest.scenario, late_after_s, self._sample)
@@ -94,6 +104,9 @@ class Reduction:
             return read_composite(database, objective, indicator)
         load_events(database, indicator, objective.group_by)
         tallies = read_tallies(database, objective)
+        if isinstance(indicator, Completeness):
+            rows = database.execute(UNSEEN).fetchall()
+            tallies = with_unseen(tallies, {tuple(values): n for values, n in rows})
         if self._sample is not None:
             tallies = with_counts(objective, tallies, self._counts)
             if objective.is_census:
@@ -115,6 +128,7 @@ class Reduction:
             self._database, self._counters, asked=asked, complete=complete(required)
         )
         found = with_losses(self._database, found, self._manifest, required, asked=asked)
+        found = replace(found, sampling=self._sampling)
         if self._sample is None:
             return found
         everything = scalar_int(self._database, "SELECT count(*) FROM population")

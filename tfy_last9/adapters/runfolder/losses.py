@@ -1,0 +1,141 @@
+"""Where losses happened: traces that are late, lost or in conflict, and requests nobody reported.
+
+The rows of a killed worker are rebuilt from the schedule, which is a pure function of the scenario and its
+seed: every planned sequence number without a row is one. Each split adds up to the same sums.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfy_last9.adapters.runfolder.books import band_of
+from tfy_last9.adapters.runfolder.database import literal
+from tfy_last9.adapters.runfolder.labels import VIRTUAL
+from tfy_last9.arrivals.schedule import schedule
+from tfy_last9.errors import BrokenRun
+from tfy_last9.model.verdict import LossPart, LossSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import duckdb
+
+    from tfy_last9.model.run import Manifest
+    from tfy_last9.model.trace import Role
+    from tfy_last9.model.verdict import Accounting
+
+DIMENSIONS = ("provider", "phase", "minute", "worker", "status", "size_band")
+UNREPORTED = "unreported"
+
+SEEN = """
+CREATE OR REPLACE TEMP TABLE gaps AS
+SELECT l.seq, coalesce(l.provider, {virtual}) AS provider, l.phase,
+       greatest(0, (l.epoch_ns + l.due_ns - {start_ns}) // 60000000000)::VARCHAR AS minute,
+       l.worker::VARCHAR AS worker,
+       l.outcome || coalesce(' ' || l.status, '') AS status, l.size_band,
+       j.is_joined AND j.is_late AS is_late, NOT j.is_joined AND NOT j.is_conflict AS is_lost,
+       NOT j.is_joined AND j.is_conflict AS is_conflict, false AS is_unreported
+FROM ledger l JOIN joins j ON j.seq = l.seq
+WHERE {asked} AND l.is_expected AND (NOT j.is_joined OR j.is_late)
+"""
+
+REBUILT = """
+INSERT INTO gaps
+SELECT p.seq, p.provider, p.phase, p.minute, p.worker, {unreported}, p.size_band,
+       false, false, false, true
+FROM read_csv({plan}, header = false, quote = '', escape = '', delim = '\t', columns = {{
+    'seq': 'BIGINT', 'provider': 'VARCHAR', 'phase': 'VARCHAR', 'minute': 'VARCHAR',
+    'worker': 'VARCHAR', 'size_band': 'VARCHAR'}}) p
+ANTI JOIN ledger l ON l.seq = p.seq
+"""
+
+SPLIT = """
+SELECT {dimension}, count(*) FILTER (is_late), count(*) FILTER (is_lost),
+       count(*) FILTER (is_conflict), count(*) FILTER (is_unreported)
+FROM gaps GROUP BY 1 ORDER BY {order}
+"""
+
+ROLES = """
+SELECT count(*) FILTER (NOT list_contains(coalesce(j.found_roles, []), {role}))
+FROM ledger l JOIN joins j ON j.seq = l.seq WHERE l.is_expected AND j.is_joined
+"""
+
+
+def with_losses(
+    database: duckdb.DuckDBPyConnection,
+    found: Accounting,
+    manifest: Manifest,
+    required: Iterable[Role],
+    *,
+    asked: bool,
+) -> Accounting:
+    """Return the accounting with its losses split; `asked` is false where nobody looked for traces."""
+    sums = (found.late, found.lost, found.conflicts, found.unreported)
+    losses = _losses(database, manifest, found.intended, sums, asked=asked) if any(sums) else ()
+    absent = _absent_roles(database, required) if asked else ()
+    return replace(found, losses=losses, absent_roles=absent)
+
+
+def _losses(
+    database: duckdb.DuckDBPyConnection,
+    manifest: Manifest,
+    offered: int,
+    sums: tuple[int, ...],
+    *,
+    asked: bool,
+) -> tuple[LossSplit, ...]:
+    """Return one split per dimension; a split that misses the sums means a folder that contradicts itself."""
+    start_ns = manifest.start_ns or 0
+    database.execute(
+        SEEN.format(virtual=literal(VIRTUAL), start_ns=start_ns, asked=str(asked).lower())
+    )
+    if sums[3]:
+        _rebuild(database, manifest, offered)
+    splits = []
+    for dimension in DIMENSIONS:
+        order = f"TRY_CAST({dimension} AS BIGINT), {dimension}"
+        rows = database.execute(SPLIT.format(dimension=dimension, order=order)).fetchall()
+        added = tuple(sum(row[i] for row in rows) for i in range(1, 5))
+        if added != sums:
+            raise BrokenRun(
+                f"losses by {dimension} are {added} (late, lost, conflict, unreported),"
+                f" the accounting says {sums}",
+                hint="requests.parquet and run.json are not of the same run",
+            )
+        splits.append(LossSplit(dimension, tuple(LossPart(*row) for row in rows)))
+    return tuple(splits)
+
+
+def _absent_roles(
+    database: duckdb.DuckDBPyConnection, required: Iterable[Role]
+) -> tuple[tuple[str, int], ...]:
+    """Return how many joined traces lack a span of each required role."""
+    absent = []
+    for role in sorted(required):
+        row = database.execute(ROLES.format(role=literal(role))).fetchone()
+        absent.append((role.value, row[0] if row else 0))
+    return tuple((role, count) for role, count in absent if count)
+
+
+def _rebuild(database: duckdb.DuckDBPyConnection, manifest: Manifest, offered: int) -> None:
+    """Add the planned arrivals that no row tells of; by way of a file, one parse in C."""
+    with tempfile.TemporaryDirectory(prefix="tfy-last9-plan-") as place:
+        plan = Path(place) / "plan.tsv"
+        with plan.open("w", encoding="utf-8") as lines:
+            lines.writelines(_planned(manifest, offered))
+        database.execute(REBUILT.format(plan=literal(plan), unreported=literal(UNREPORTED)))
+
+
+def _planned(manifest: Manifest, offered: int) -> Iterator[str]:
+    scenario = manifest.scenario
+    bands = [band_of(prompt) for prompt in scenario.prompts]
+    for arrival in schedule(scenario):
+        if arrival.seq >= offered:
+            return
+        provider = scenario.targets[arrival.target].provider or VIRTUAL
+        minute, worker = arrival.due_ns // 60_000_000_000, arrival.seq % manifest.expected_workers
+        band = bands[arrival.prompt]
+        yield f"{arrival.seq}\t{provider}\t{arrival.phase}\t{minute}\t{worker}\t{band}\n"
