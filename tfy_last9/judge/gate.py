@@ -14,6 +14,7 @@ from tfy_last9.judge import canary
 from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted
+from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.soundness import Obstacle, obstacles
 from tfy_last9.judge.validity import examine
@@ -54,8 +55,12 @@ def judge(
 ) -> Verdict:
     """Return the verdict of a run: a pure function of what its folder holds."""
     validity = examine(manifest, objectives, accounting, validity)
-    if evidence is not None:
-        validity = replace(validity, warnings=(*validity.warnings, *evidence.warnings))
+    told = evidence.warnings if evidence is not None else ()
+    steady = steady_loss(accounting)
+    validity = replace(
+        validity, warnings=(*validity.warnings, *told, *((steady,) if steady else ()))
+    )
+    tallies = explained(objectives, tallies, manifest.scenario.sampling)
     compared = _comparisons(arms, manifest)
     claims = (
         claim

@@ -194,6 +194,8 @@ class Scenario:
     policy: Policy
     arms: Arms | None = None
     cache: Cache = Cache.AS_IS
+    sampling: float | None = None
+    """Share of traces that reach Last9 by design, in (0, 1]; None: every trace is expected."""
 
     @property
     def sides(self) -> tuple[Arm, ...]:

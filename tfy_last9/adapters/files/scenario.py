@@ -159,6 +159,7 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         policy=Policy(OnInconclusive(document.policy.on_inconclusive)),
         arms=None if document.arms is None else arms_of(document.arms),
         cache=Cache(document.cache),
+        sampling=document.sampling,
     )
 
 

@@ -141,3 +141,4 @@ class ScenarioDocument(Part):
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict)
     arms: ArmsPart | None = None
     cache: CacheName = "as-is"
+    sampling: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None

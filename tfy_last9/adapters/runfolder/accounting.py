@@ -44,6 +44,17 @@ SELECT count(*) FILTER (is_expected),
 FROM joins
 """
 
+LOSS_PROFILE = """
+WITH tenths AS (
+    SELECT j.*, ntile(10) OVER (ORDER BY l.finished_utc_ns, l.seq) AS tenth
+    FROM joins j JOIN ledger l ON l.seq = j.seq WHERE j.is_expected
+)
+SELECT count(*), count(*) FILTER (NOT is_joined AND NOT is_conflict)
+FROM tenths GROUP BY tenth ORDER BY tenth
+"""
+
+LAG_STEPS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
 JOIN_PATHS = "SELECT join_path, count(*) FROM joins WHERE is_expected AND is_joined GROUP BY 1"
 LAGS = "SELECT lag_ns / 1e9 FROM joins WHERE is_expected AND lag_ns IS NOT NULL ORDER BY 1"
 LAG_AT = f"SELECT lag FROM ({LAGS.replace('/ 1e9', '/ 1e9 AS lag')}) LIMIT 1 OFFSET ?"  # noqa: S608 - constants
@@ -95,6 +106,8 @@ def read_accounting(
         lag=lag,
         lag_p50_s=lag_p50_s,
         lag_max_s=lag_max_s,
+        lag_steps=_lag_steps(database) if asked else (),
+        loss_profile=tuple(database.execute(LOSS_PROFILE).fetchall()) if lost else (),
     )
 
 
@@ -113,6 +126,25 @@ def _lag(
     p95 = at(nearest_rank(n, LAG_P))
     assert p95 is not None
     return Quantile(LAG_P, p95, at(low), at(high), "s"), at(nearest_rank(n, 0.5)), at(n)
+
+
+def _lag_steps(database: duckdb.DuckDBPyConnection) -> tuple[tuple[float, int], ...]:
+    """Return how many traces were visible after so many seconds, up to the step that holds them all.
+
+    What is not counted by the last step was lost, or came at an instant that no poll pinned down.
+    """
+    counts = ", ".join(f"count(*) FILTER (lag_ns <= {round(s * 1e9)})" for s in LAG_STEPS_S)
+    found = _row(
+        database,
+        f"SELECT count(lag_ns), {counts} FROM joins WHERE is_expected",  # noqa: S608 - constants
+    )
+    known, visible = found[0], found[1:]
+    steps = []
+    for seconds, n in zip(LAG_STEPS_S, visible, strict=True):
+        steps.append((seconds, n))
+        if n == known:
+            break
+    return tuple(steps) if known else ()
 
 
 def _row(database: duckdb.DuckDBPyConnection, query: str) -> Sequence[int]:

@@ -70,3 +70,13 @@ def _silent(tally: Tally) -> Tally:
 
 def _empty(group: tuple[tuple[str, str], ...]) -> Tally:
     return Tally(group, expected=False, total=0, bad=0, excluded=0, quantile=None, exemplars=())
+
+
+def with_unseen(
+    tallies: Iterable[Tally], unseen: Mapping[tuple[str, ...], int]
+) -> tuple[Tally, ...]:
+    """Return the tallies of a census with the traces of which nothing was found."""
+    return tuple(
+        replace(tally, unseen=unseen.get(tuple(value for _, value in tally.group), 0))
+        for tally in tallies
+    )

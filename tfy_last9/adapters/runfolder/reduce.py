@@ -27,6 +27,7 @@ from tfy_last9.adapters.runfolder.scalars import read_scalars
 from tfy_last9.adapters.runfolder.soundness import read_validity
 from tfy_last9.adapters.runfolder.tally import read_tallies
 from tfy_last9.adapters.runfolder.timeslices import sliced
+from tfy_last9.adapters.runfolder.why import explain
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.objective import Completeness, Composite, Objective, Scalar, parts
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.model.canary import ArmTally
     from tfy_last9.model.trace import Role
-    from tfy_last9.model.verdict import Accounting, Tally, Validity
+    from tfy_last9.model.verdict import Accounting, Finding, Group, Tally, Validity, Why
 
 UNSEEN = """
 SELECT grp, count(*) FROM events WHERE verdict = 'bad' AND detail = 'missing' GROUP BY grp
@@ -120,6 +121,16 @@ class Reduction:
         if self._arms is None:
             return ()
         return read_arms(self._database, self._objectives, mirror=self._arms.mirror)
+
+    def causes(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], Why]:
+        """Return what is known about the cause of each of these findings."""
+        named = {objective.name: objective for objective in self._objectives}
+        found = {}
+        for finding in findings:
+            why = explain(self._database, named[finding.objective], finding.group)
+            if why is not None:
+                found[finding.objective, finding.group] = why
+        return found
 
     def accounting(self) -> Accounting:
         """Return where every intended request and every expected trace went."""

@@ -204,3 +204,18 @@ def test_the_same_folder_reduces_to_the_same_numbers(tmp_path: Path) -> None:
             return reduction.tallies(), reduction.accounting(), reduction.validity()
 
     assert reduce() == reduce()
+
+
+def test_lags_are_counted_by_steps_up_to_the_last_trace(tmp_path: Path) -> None:
+    folder = sealed_folder(tmp_path, [build_row(n) for n in range(3)])
+    pages = (build_page(build_trace(0), 2.5), build_page(build_trace(1), 3.5))
+    found = account(folder, *pages).accounting()
+    assert found.lag_steps == ((1.0, 0), (2.0, 2))
+
+
+def test_losses_are_profiled_over_the_run(tmp_path: Path) -> None:
+    folder = sealed_folder(tmp_path, [build_row(n) for n in range(20)])
+    spans = [span for n in range(20) if n % 5 for span in build_trace(n)]
+    found = account(folder, build_page(spans)).accounting()
+    assert [part[0] for part in found.loss_profile] == [2] * 10
+    assert sum(part[1] for part in found.loss_profile) == found.lost == 4
