@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
 from tfy_last9.adapters.runfolder.durable import sync
+from tfy_last9.errors import BrokenRun
 
 THREADS = 2
 MEMORY = "1GB"
@@ -34,6 +37,20 @@ def open_database() -> duckdb.DuckDBPyConnection:
     )
     database.execute("SET enable_progress_bar = false")
     return database
+
+
+@contextmanager
+def reading(*files: Path) -> Iterator[None]:
+    """Turn what DuckDB says about a damaged file of the run folder into a `BrokenRun` that names it."""
+    try:
+        yield
+    except duckdb.Error as error:
+        named = [file for file in files if file.name in str(error)] or list(files)
+        said = str(error).partition("\n")[0]
+        raise BrokenRun(
+            f"{' or '.join(str(file) for file in named)} cannot be read: {said}",
+            hint="the file is damaged or was edited: restore the run folder, or run the gate again",
+        ) from error
 
 
 def literal(text: str | os.PathLike[str]) -> str:

@@ -13,12 +13,14 @@ from tfy_last9.adapters.runfolder import evidence_sql as sql
 from tfy_last9.adapters.runfolder.database import (
     literal,
     open_database,
+    reading,
     scalar_int,
     write_parquet,
 )
 from tfy_last9.adapters.runfolder.join import assign_roles, join_books, load_facts
 from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw
 from tfy_last9.adapters.runfolder.waiting import Waiting
+from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import ledger_columns
 from tfy_last9.model.run import Window
 from tfy_last9.model.trace import EVIDENCE_COLUMNS
@@ -54,7 +56,11 @@ class EvidenceStore:
         self.saved_spans = 0
         """Spans of the run in `spans.parquet`, as far as this book wrote or found it."""
         if folder.spans_path.is_file():
-            self._remember(folder)
+            try:
+                self._remember(folder)
+            except BrokenRun:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -179,9 +185,10 @@ class EvidenceStore:
     def _remember(self, folder: RunFolder) -> None:
         """Begin with what an earlier collection saw, and with where it looked."""
         columns = ", ".join(sql.FETCHED_COLUMNS)
-        self._database.execute(
-            sql.SEEN_BEFORE.format(columns=columns, file=literal(folder.spans_path))
-        )
+        with reading(folder.spans_path):
+            self._database.execute(
+                sql.SEEN_BEFORE.format(columns=columns, file=literal(folder.spans_path))
+            )
         self.saved_spans = scalar_int(self._database, "SELECT count(*) FROM spans")
         if folder.evidence_path.is_file():
             for look in folder.read_evidence().looks:

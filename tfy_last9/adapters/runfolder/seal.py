@@ -71,6 +71,10 @@ def seal(folder: RunFolder) -> Manifest:
             f"{folder.path} has neither requests.parquet nor .work/: the load never started",
             hint="run the gate again",
         )
+    if manifest.counters is not None and folder.ledger_path.is_file():
+        # Sealed, but its removal broke off: what is left of `.work/` may lack rows that the ledger has.
+        shutil.rmtree(folder.work_path)
+        return manifest
     with open_database() as database:
         torn = _stage(database, folder.work_path)
         foreign = _write_ledger(database, folder, manifest.run_id)

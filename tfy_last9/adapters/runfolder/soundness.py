@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfy_last9.adapters.runfolder.database import literal
+from tfy_last9.adapters.runfolder.database import literal, reading
 from tfy_last9.model.verdict import Validity
 from tfy_last9.stats.quantile import nearest_rank
 
@@ -79,11 +79,12 @@ def _hub_lag(database: duckdb.DuckDBPyConnection, folder: RunFolder) -> float | 
     if not folder.health_path.is_file():
         return None
     health = literal(folder.health_path)
-    return _p99(
-        database,
-        f"SELECT hub_lag_max_ns / 1e6 AS v FROM read_parquet({health}) "  # noqa: S608 - quoted literal
-        "WHERE hub_lag_max_ns IS NOT NULL",
-    )
+    with reading(folder.health_path):
+        return _p99(
+            database,
+            f"SELECT hub_lag_max_ns / 1e6 AS v FROM read_parquet({health}) "  # noqa: S608 - quoted literal
+            "WHERE hub_lag_max_ns IS NOT NULL",
+        )
 
 
 def _p99(database: duckdb.DuckDBPyConnection, values: str) -> float | None:

@@ -161,6 +161,20 @@ def test_a_crash_before_the_work_was_removed_is_made_good(
     assert not folder.work_path.exists()
 
 
+def test_a_crash_while_the_work_was_removed_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removing a folder takes several steps: what is left must not be sealed over the ledger."""
+    folder = new_folder(tmp_path)
+    write_work(folder, [build_row(0), build_row(1)], swarm_json(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda work: [file.unlink() for file in work.iterdir()])
+        crashed = seal(folder)
+    assert seal(folder) == crashed
+    assert len(read(folder.ledger_path)) == 2
+    assert not folder.work_path.exists()
+
+
 def test_a_load_process_that_wrote_nothing_leaves_an_empty_ledger(tmp_path: Path) -> None:
     folder = new_folder(tmp_path)
     (folder.work_path / "rows-0.ndjson").write_text("")

@@ -175,7 +175,7 @@ def test_shortfalls_of_members_add_up_per_slice_and_end_at_all(tmp_path):
         tmp_path, failing_rows(), [], composite(Slicing(Budgeting.RATIO_TIMESLICES, 60, None))
     )
     # Shares of slow and failed per slice: 1/3 and 0; 0 and 1/2 twice; 1 and 0.
-    assert found.mean_bad == (1 / 3 + 1.0 + 1.0) / 3
+    assert found.mean_bad == pytest.approx((1 / 3 + 1.0 + 1.0) / 3)
 
 
 def test_goodput_counts_every_request_and_not_only_the_served_ones(tmp_path):
