@@ -18,10 +18,8 @@ def sandbox(tmp_path_factory):
     try:
         gating.wait_for(file.is_file, what="the sandbox")
         gating.wait_for(lambda: b"LAST9_REFRESH_TOKEN" in file.read_bytes(), what="the settings")
-        yield dict(
-            (line.split("=", 1)[0], line.split("=", 1)[1].strip('"'))
-            for line in file.read_text().splitlines()
-        )
+        pairs = (line.split("=", 1) for line in file.read_text().splitlines())
+        yield {name: value.strip('"') for name, value in pairs}
     finally:
         process.terminate()
         process.communicate(timeout=20)
@@ -50,7 +48,9 @@ def test_a_wrong_gateway_key_is_refused_before_load(tmp_path, sandbox):
 
 
 def test_a_wrong_last9_token_is_refused_before_load(tmp_path, sandbox):
-    check_refused(tmp_path, 24, "LAST9_REFRESH_TOKEN", **(sandbox | {"LAST9_REFRESH_TOKEN": "a.b.c"}))
+    check_refused(
+        tmp_path, 24, "LAST9_REFRESH_TOKEN", **(sandbox | {"LAST9_REFRESH_TOKEN": "a.b.c"})
+    )
 
 
 def test_a_gateway_that_is_down_is_an_error(tmp_path, sandbox):
@@ -75,7 +75,13 @@ def test_a_port_in_use_is_an_error_and_named(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        check_refused(tmp_path, 23, str(port), "in use", arguments=(*GATE, "--sandbox", "--sandbox-port", port))
+        check_refused(
+            tmp_path,
+            23,
+            str(port),
+            "in use",
+            arguments=(*GATE, "--sandbox", "--sandbox-port", port),
+        )
 
 
 def test_a_plan_that_can_decide_nothing_sends_nothing(tmp_path):
@@ -84,7 +90,9 @@ def test_a_plan_that_can_decide_nothing_sends_nothing(tmp_path):
 
 
 def test_an_unknown_fault_is_answered_with_the_nearest(tmp_path):
-    check_refused(tmp_path, 24, "trace_loss", arguments=(*GATE, "--sandbox", "--fault", "trace_los=1"))
+    check_refused(
+        tmp_path, 24, "trace_loss", arguments=(*GATE, "--sandbox", "--fault", "trace_los=1")
+    )
 
 
 def test_a_fault_without_the_sandbox_is_refused(tmp_path):
@@ -103,13 +111,13 @@ def test_a_scenario_with_mistakes_names_all_of_them_with_their_lines(tmp_path):
     check_refused(tmp_path, 24, "bad.yaml:9", "bad.yaml:10", "phases", arguments=arguments)
 
 
-def test_lint_checks_the_files_that_ship(tmp_path):
+def test_lint_checks_the_files_that_ship():
     answer = gating.run("lint", cwd=gating.ROOT)
     assert answer.returncode == 0, answer.stderr
     assert "no problem found" in answer.stdout
 
 
-def test_plan_says_what_the_smoke_scenario_decides(tmp_path):
+def test_plan_says_what_the_smoke_scenario_decides():
     answer = gating.run("plan", "scenarios/smoke.yaml", cwd=gating.ROOT)
     assert answer.returncode == 0, answer.stderr
     assert "trace-completeness" in answer.stdout

@@ -68,7 +68,9 @@ def test_the_ledger_agrees_with_the_instants_of_the_journal(healthy):
     sent = {e["request_id"]: e for e in healthy.events("request")}
     epoch_utc_ns, *_ = healthy.ledger("epoch_ns")[0]
     differences = []
-    for request_id, first_ns, last_ns in healthy.ledger("request_id, first_token_ns, last_token_ns"):
+    for request_id, first_ns, last_ns in healthy.ledger(
+        "request_id, first_token_ns, last_token_ns"
+    ):
         event = sent[request_id]
         wall_offset_ns = event["t_ns"] - event["mono_ns"]
         first = epoch_utc_ns + first_ns - (event["first_sent_mono_ns"] + wall_offset_ns)
@@ -185,7 +187,9 @@ def test_a_failing_provider_fails_alone(tmp_path):
     assert failing.states("client-errors") == expected
     wrong = {e["request_id"] for e in failing.events("request") if e["outcome"] != "ok"}
     rows = failing.ledger("request_id", "outcome = 'provider_error'")
-    assert {request_id for (request_id,) in rows} == {id for id in wrong if id and "preflight" not in id}
+    assert {request_id for (request_id,) in rows} == {
+        one for one in wrong if one and "preflight" not in one
+    }
 
 
 def test_a_provider_without_spans_is_no_data_and_never_a_pass(tmp_path):
