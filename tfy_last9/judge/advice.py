@@ -70,6 +70,9 @@ def _where(finding: Finding) -> str:
 def _kind(finding: Finding) -> str:
     if finding.book == "both":
         return " --missing"
+    if finding.objective.startswith("canary-"):
+        kind = "--failed" if finding.objective == "canary-errors" else "--slowest 5"
+        return f" --where arm=canary {kind}"
     return " --slowest 5" if finding.quantile is not None else " --failed"
 
 

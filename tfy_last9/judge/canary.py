@@ -11,13 +11,14 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tfy_last9.judge.canary_needs import counts_needed, latency_needed
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values
 from tfy_last9.judge.phrases import percent, significant
 from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
 from tfy_last9.model.scenario import Arms
 from tfy_last9.model.verdict import Finding, Group, State
 from tfy_last9.stats.compare import fisher_greater, newcombe
-from tfy_last9.stats.shift import Shift, paired, unpaired
+from tfy_last9.stats.shift import paired, unpaired
 
 CACHE_GAP = 0.05
 """Shares of cached input tokens may differ by this much before latencies say nothing."""
@@ -28,7 +29,8 @@ FEWEST_PAIRED = 0.9
 NAMES = {"ttft_ms": "canary-ttft", "total_ms": "canary-total"}
 _ORDER = (*NAMES.values(), "canary-tail", "canary-errors")
 TITLES = {"ttft_ms": "time to first token", "total_ms": "total time"}
-_MOST_DOUBLINGS = 24
+SMALLEST_P = 1e-9
+"""Smaller ones are not told apart: the normal tail is no longer exact there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _latency(tally: ArmTally, found: Latencies, arms: Arms, doubt: str | None) -
         p_fail=None if shift is None else shift.p_slower,
         measured="" if shift is None else _change(math.expm1(shift.estimate), low, high, "%"),
         detail=f"{sizes[1]:,} canary and {sizes[0]:,} baseline requests, {how}",
-        needed=None if shift is None else _latency_needed(shift, margin, min(sizes)),
+        needed=None if shift is None else latency_needed(shift, margin, min(sizes)),
         doubt=doubt,
     )
 
@@ -159,7 +161,7 @@ def _counts(
         low, high = newcombe(bad, total, other_bad, other_total, alpha)
         p_fail = fisher_greater(bad, total, other_bad, other_total)
         measured = _change(bad / total - other_bad / other_total, low, high, "points")
-        needed = _counts_needed(counts, margin, alpha)
+        needed = counts_needed(counts, margin, alpha)
     return Comparison(
         objective=name,
         group=_group(tally),
@@ -217,13 +219,13 @@ def _state(one: Comparison, p_fail: float | None) -> tuple[State, list[str]]:
         return State.INCONCLUSIVE, [one.doubt]
     is_worse = p_fail <= one.alpha
     if is_worse and _is_harm(one):
-        return State.FAIL, [f"p = {significant(p_fail)}"]
+        return State.FAIL, [_p_text(p_fail)]
     if one.high is None or one.high > one.margin:
         return State.INCONCLUSIVE, []
     doubts = []
     if is_worse:
         doubts.append("worse for certain, though by less than the margin")
-    elif one.high > WARN_SHARE * one.margin:
+    elif one.high > WARN_SHARE * one.margin and not _is_spotless(one):
         doubts.append("could be worse by more than half the margin")
     return State.WARN if doubts else State.PASS, doubts
 
@@ -233,6 +235,11 @@ def _is_harm(one: Comparison) -> bool:
     if one.objective in NAMES.values():
         return one.low is not None and one.low > one.margin
     return one.high is None or one.high > one.margin
+
+
+def _is_spotless(one: Comparison) -> bool:
+    """Nothing bad in the canary: only more requests could narrow the interval."""
+    return one.objective not in NAMES.values() and one.bad == 0
 
 
 def _cache_doubt(tally: ArmTally) -> str | None:
@@ -249,40 +256,6 @@ def _cached_share(counts: ArmCounts) -> float:
     return counts.cached_tokens / counts.input_tokens if counts.input_tokens else 0.0
 
 
-def _latency_needed(shift: Shift, margin: float, size: int) -> int | None:
-    """Return how many more requests per arm would narrow the interval enough, at the same estimate."""
-    if shift.low is None or shift.high is None:
-        return None
-    room = abs(math.log1p(margin) - shift.estimate)
-    half = (shift.high - shift.low) / 2.0
-    if room == 0.0:
-        return None
-    return max(1, math.ceil(size * (half / room) ** 2) - size)
-
-
-def _counts_needed(counts: tuple[int, int, int, int], margin: float, alpha: float) -> int | None:
-    """Return how many more requests per arm, at the same shares, would prove less than the margin."""
-    bad, total, other_bad, other_total = counts
-    if bad / total - other_bad / other_total >= margin:
-        return None
-
-    def decides(factor: float) -> bool:
-        grown = [math.ceil(count * factor) for count in counts]
-        return newcombe(grown[0], grown[1], grown[2], grown[3], alpha)[1] <= margin
-
-    low, high = 1.0, 2.0
-    for _ in range(_MOST_DOUBLINGS):
-        if decides(high):
-            break
-        low, high = high, 2.0 * high
-    else:
-        return None
-    while high - low > low / 100.0:
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return max(1, math.ceil(total * high) - total)
-
-
 def _ratio(log: float | None) -> float | None:
     return None if log is None else math.expm1(log)
 
@@ -290,6 +263,10 @@ def _ratio(log: float | None) -> float | None:
 def _change(value: float, low: float | None, high: float | None, unit: str) -> str:
     bounds = ", ".join("?" if bound is None else f"{100.0 * bound:+.3g}" for bound in (low, high))
     return f"{100.0 * value:+.3g} {unit} [{bounds}]"
+
+
+def _p_text(p: float) -> str:
+    return f"p = {significant(p)}" if p >= SMALLEST_P else f"p < {SMALLEST_P:g}"
 
 
 def _points(margin: float) -> str:

@@ -102,7 +102,7 @@ class Margins:
     """Ratio - 1 of typical latencies."""
     tail: float = 0.015
     """Difference of the shares of slow requests."""
-    errors: float = 0.015
+    errors: float = 0.01
     """Difference of error rates."""
 
 

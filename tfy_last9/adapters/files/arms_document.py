@@ -55,7 +55,7 @@ class MarginsPart(Part):
 
     latency: Percent = 0.10
     tail: Percent = 0.015
-    errors: Percent = 0.015
+    errors: Percent = 0.01
 
 
 class ArmsPart(Part):
