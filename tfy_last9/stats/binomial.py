@@ -104,6 +104,9 @@ def probability(count: float, total: float, share: float) -> float:
     rest = total - count
     if rest == 0:
         return math.exp(total * math.log(share))
+    if count < 0 or rest < 0:  # less than one event, after discounting for bursts: no series fits
+        ways = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(rest + 1)
+        return math.exp(ways + count * math.log(share) + rest * math.log1p(-share))
     exponent = (
         _stirling_error(total)
         - _stirling_error(count)

@@ -124,3 +124,9 @@ def test_nonsense_is_refused(bad, total, alpha):
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="budget"):
         required_n(0.0, 0, 0.05)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_less_than_one_effective_event_still_has_a_probability(share):
+    """Bursts can discount ten bad events to 0.75 of one."""
+    assert at_least(0.75, 3.0, share) == pytest.approx(beta.cdf(share, 0.75, 3.25), rel=1e-9)
