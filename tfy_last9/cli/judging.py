@@ -17,6 +17,7 @@ from tfy_last9.cli.console import Console
 from tfy_last9.cli.publishing import GitHub, tell_github, write_reports
 from tfy_last9.errors import BrokenRun, MissingSettings
 from tfy_last9.judge.gate import judge
+from tfy_last9.judge.why import attach, unexplained
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EvidenceRecord
 from tfy_last9.model.verdict import Exemplar, Verdict
@@ -31,7 +32,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
     manifest = folder.read_manifest()
     evidence = folder.read_evidence() if folder.evidence_path.is_file() else None
     with Reduction(folder, objectives) as reduction:
-        return judge(
+        verdict = judge(
             manifest,
             objectives,
             reduction.tallies(),
@@ -40,6 +41,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
             evidence,
             reduction.arms(),
         )
+        return attach(verdict, reduction.causes(unexplained(verdict)))
 
 
 def conclude(

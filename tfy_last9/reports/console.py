@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from tfy_last9.judge.phrases import percent, quantile, quantity, significant
+from tfy_last9.judge.why import details
 from tfy_last9.model.verdict import (
     SEVERITY,
     Accounting,
@@ -26,7 +27,7 @@ from tfy_last9.model.verdict import (
 WIDTH = 80
 EXPLAINED = 8
 """Findings that are explained one by one; the table shows all of them."""
-EXEMPLARS = 3
+EXEMPLARS = 5
 LOSS_PARTS = 5
 _GROUP_WIDTH = 13
 _COMMAND = ": tfy-last9 "
@@ -101,6 +102,9 @@ def _explanations(verdict: Verdict, links: Callable[[Exemplar], str]) -> list[st
     lines: list[str] = []
     for finding in unwell[:EXPLAINED]:
         lines += _wrapped(_explanation(finding, verdict.reason), hang="  ")
+        if finding.why is not None:
+            for text in details(finding.why):
+                lines += _wrapped(f"    {text}", hang="      ")
         lines += _exemplars(finding, links)
     if len(unwell) > EXPLAINED:
         lines.append(f"... and {len(unwell) - EXPLAINED} more in the table and in verdict.json")

@@ -127,6 +127,8 @@ class Reduction:
         named = {objective.name: objective for objective in self._objectives}
         found = {}
         for finding in findings:
+            if finding.objective not in named:  # a comparison of arms explains itself
+                continue
             why = explain(self._database, named[finding.objective], finding.group)
             if why is not None:
                 found[finding.objective, finding.group] = why
