@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from tfy_last9.errors import TfyError
 
@@ -25,7 +28,7 @@ class Console:
         if not self.quiet:
             self._clear()
             self._told_s = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
+            _print(line + "\n", sys.stderr)
 
     def tick(self, line: str) -> None:
         """Show how it goes: a line that the next one replaces, or one every few seconds in a log."""
@@ -35,26 +38,39 @@ class Console:
             if time.monotonic() - self._told_s >= LOG_EVERY_S:
                 self.say(line)
             return
-        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        _print(f"\r\x1b[2K{fitting(line)}", sys.stderr)
         self._transient = True
 
     def result(self, text: str) -> None:
         """Print an answer."""
         self._clear()
-        print(text, flush=True)
+        _print(text + "\n", sys.stdout)
 
     def error(self, error: TfyError) -> None:
         """Print what went wrong and what to do."""
         self._clear()
         first, *rest = error.message.splitlines() or [""]
-        print(f"error: {first}", file=sys.stderr)
-        for line in rest:
-            print(f"       {line}", file=sys.stderr)
-        if error.hint:
-            print(f"  fix: {error.hint}", file=sys.stderr)
-        sys.stderr.flush()
+        lines = [f"error: {first}", *(f"       {line}" for line in rest)]
+        lines += [f"  fix: {error.hint}"] if error.hint else []
+        _print("".join(line + "\n" for line in lines), sys.stderr)
 
     def _clear(self) -> None:
         if self._transient:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+            _print("\r\x1b[2K", sys.stderr)
             self._transient = False
+
+
+def fitting(line: str) -> str:
+    """Return `line` cut to the terminal's width: only a line that does not wrap can be rewritten."""
+    width = shutil.get_terminal_size().columns - 1
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Write text; a reader that left (`| head -1`) ends neither the run nor its exit code."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

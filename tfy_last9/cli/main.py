@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -39,6 +40,8 @@ app = typer.Typer(
 
 FRAMEWORK_CODES: dict[object, ExitCode] = {1: ExitCode.INTERRUPTED, 2: ExitCode.CONFIGURATION}
 """What Typer exits with on its own: 1 after Ctrl-C, 2 for a command line it cannot read."""
+INNERMOST = 6
+"""Frames of an internal fault that are shown: the rest is the command line's own machinery."""
 RunArgument = Annotated[Path, typer.Argument(help="Run folder, for example runs/20261123-...")]
 OutOption = Annotated[Path, typer.Option("--out", help="Where run folders are made.")]
 SloOption = Annotated[Path, typer.Option("--slo", help="OpenSLO file, or folder of them.")]
@@ -270,7 +273,19 @@ def main() -> NoReturn:
     except OSError as error:
         console.error(TfyError(f"{type(error).__name__}: {error}"))
         code = ExitCode.ERROR
+    except Exception as error:  # noqa: BLE001 - a fault of ours must end with a documented code too
+        console.error(_internal(error))
+        code = ExitCode.ERROR
     sys.exit(code if isinstance(code, str | None) else int(code))
+
+
+def _internal(error: Exception) -> TfyError:
+    """Return what a bug report needs; nothing was decided, whatever was printed before."""
+    frames = "".join(traceback.format_tb(error.__traceback__)[-INNERMOST:])
+    return TfyError(
+        f"internal fault, nothing was decided: {type(error).__name__}: {error}\n{frames}",
+        hint="this is a bug of tfy-last9: report it with the lines above",
+    )
 
 
 def _as_interrupt(_: int, __: FrameType | None) -> NoReturn:
