@@ -21,7 +21,9 @@ from tfy_last9.model.scenario import Scenario
 
 LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
 SPAWN_RATE_PER_S = 100
-GRACE_S = 15.0
+DRAIN_S = 10
+"""How long answers in flight are waited for when a run is ended early."""
+GRACE_S = DRAIN_S + 5.0
 LOG = "load.log"
 
 
@@ -90,7 +92,7 @@ def _command(scenario: Scenario, workers: int) -> list[str]:
         "--spawn-rate",
         str(SPAWN_RATE_PER_S * workers),
     ]
-    command += ["--only-summary", "--loglevel", "INFO"]
+    command += ["--only-summary", "--loglevel", "INFO", "--stop-timeout", str(DRAIN_S)]
     return [*command, "--processes", str(workers)] if workers > 1 else command
 
 
@@ -103,14 +105,6 @@ def _environment(folder: RunFolder, gateway: GatewaySettings) -> dict[str, str]:
         "TFY_GATEWAY_URL": gateway.url,
         "TFY_API_KEY": gateway.api_key,
     }
-
-
-def _arms(scenario: Scenario, gateways: Mapping[str, GatewaySettings]) -> dict[str, str]:
-    """Return the variables that the arms name: in the sandbox nobody has set them."""
-    found = {}
-    for arm in scenario.sides:
-        found[arm.gateway], found[arm.key] = gateways[arm.name].url, gateways[arm.name].api_key
-    return found
 
 
 def _arms(scenario: Scenario, gateways: Mapping[str, GatewaySettings]) -> dict[str, str]:

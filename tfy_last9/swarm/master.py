@@ -253,7 +253,7 @@ class Master:
         options: Any = self._environment.parsed_options
         if options is not None and options.headless:
             runner.quit()
-        elif runner.state not in {"stopping", "stopped", "cleanup"}:
+        elif not self._is_stopping():
             runner.stop()
 
     def _supervise(self, run: Run) -> None:
@@ -265,8 +265,14 @@ class Master:
         until = time.monotonic() + limit_s
         while not run.closed and run.missing(self._is_alive) and time.monotonic() < until:
             gevent.sleep(SUPERVISE_S)
-        if self.run is run:
+        while not run.closed and self._is_stopping():
+            gevent.sleep(SUPERVISE_S)  # quitting now would cut off whoever is stopping the test
+        if self.run is run and not run.interrupted:
             self._end()
+
+    def _is_stopping(self) -> bool:
+        runner: Any = self._environment.runner
+        return runner.state in {"stopping", "stopped", "cleanup"}
 
     def _on_test_stopping(self, **_: Any) -> None:
         run = self.run
