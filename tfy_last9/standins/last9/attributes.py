@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -38,13 +39,46 @@ MAPS: dict[
 }
 
 
+Pair = tuple[str, object]
+
+
+def _text_pair(raw: bytes) -> Pair:
+    one = KeyValue.FromString(raw)
+    return one.key, one.value.string_value or _text(one.value)
+
+
+def _value_pair(raw: bytes) -> Pair:
+    one = KeyValue.FromString(raw)
+    return one.key, one.value.string_value or _value(one.value)
+
+
+SHORT = 160
+"""Longer attributes, in bytes, are not kept in the table of known ones."""
+KNOWN = 1 << 16
+PAIRS: dict[NumericAttributes, tuple[Callable[[bytes], Pair], Callable[[bytes], Pair]]] = {
+    NumericAttributes.STRING: (lru_cache(KNOWN)(_text_pair), _text_pair),
+    NumericAttributes.NUMBER: (lru_cache(KNOWN)(_value_pair), _value_pair),
+}
+"""How a serialised attribute is read: with a table of those seen before, and without."""
+
+
 def _text(value: AnyValue) -> str:
+    # A number that is not zero tells its kind by being there, three times faster than asking.
+    if whole := value.int_value:
+        return str(whole)
+    if number := value.double_value:
+        return _decimal(number)
     native = _value(value)
     if isinstance(native, str):
         return native
     if native is None:
         return ""
     return orjson.dumps(native).decode()
+
+
+def _decimal(number: float) -> str:
+    native = _double(number)
+    return native if isinstance(native, str) else orjson.dumps(native).decode()
 
 
 def _value(value: AnyValue) -> object:

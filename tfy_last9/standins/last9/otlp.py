@@ -20,7 +20,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tfy_last9.standins.last9.attributes import MAPS, string_map
+from tfy_last9.standins.last9.attributes import MAPS, PAIRS, SHORT, string_map
+from tfy_last9.standins.last9.otlp_messages import Export
 from tfy_last9.standins.last9.settings import NumericAttributes
 from tfy_last9.standins.last9.span import RESOURCE_KEYS, SPAN_KEYS, SpanRow, picked
 
@@ -53,10 +54,9 @@ class Decoded:
 def decode_protobuf(body: bytes, numeric: NumericAttributes) -> Decoded:
     """Decode `application/x-protobuf`; raises Undecodable."""
     try:
-        export = ExportTraceServiceRequest.FromString(body)
+        return _decode(Export.FromString(body), numeric)
     except DecodeError as error:
         raise Undecodable(f"not an ExportTraceServiceRequest: {error}") from error
-    return _decode(export, numeric)
 
 
 def decode_json(body: bytes, numeric: NumericAttributes) -> Decoded:
@@ -69,7 +69,7 @@ def decode_json(body: bytes, numeric: NumericAttributes) -> Decoded:
         json_format.ParseDict(document, export, ignore_unknown_fields=True)
     except (ValueError, TypeError, AttributeError, json_format.ParseError) as error:
         raise Undecodable(f"not an OTLP/JSON trace export: {error}") from error
-    return _decode(export, numeric)
+    return decode_protobuf(export.SerializeToString(), numeric)
 
 
 def _id_carriers(document: Any) -> Iterator[dict[str, Any]]:
@@ -89,19 +89,19 @@ def _hex_to_base64(carrier: dict[str, Any]) -> None:
                 raise ValueError(f"{key} is not hex") from error
 
 
-def _decode(export: ExportTraceServiceRequest, numeric: NumericAttributes) -> Decoded:
+def _decode(export: Any, numeric: NumericAttributes) -> Decoded:
     rows: list[SpanRow] = []
     seen = 0
     for resource_spans in export.resource_spans:
         resource = string_map(resource_spans.resource.attributes)
-        row = _row_maker(resource, MAPS[numeric])
+        row = _row_maker(resource, numeric)
         spans = [span for scope in resource_spans.scope_spans for span in scope.spans]
         seen += len(spans)
         rows += [row(span) for span in spans if _is_valid(span)]
     return Decoded(tuple(rows), seen - len(rows))
 
 
-def _is_valid(span: Span) -> bool:
+def _is_valid(span: Any) -> bool:
     return (
         len(span.trace_id) == TRACE_ID_BYTES
         and len(span.span_id) == SPAN_ID_BYTES
@@ -112,18 +112,21 @@ def _is_valid(span: Span) -> bool:
     )
 
 
-def _row_maker(resource: dict[str, str], attribute_map: AttributeMap) -> Callable[[Span], SpanRow]:
+def _row_maker(resource: dict[str, str], numeric: NumericAttributes) -> Callable[[Any], SpanRow]:
     """Return what turns spans of one resource into rows; the resource is rendered only once."""
+    attribute_map, (known, fresh) = MAPS[numeric], PAIRS[numeric]
     service = resource.get("service.name", "")
     resource_json = orjson.Fragment(orjson.dumps(resource))
     of_resource = picked(resource, RESOURCE_KEYS)
 
-    def row(span: Span) -> SpanRow:
+    def row(span: Any) -> SpanRow:
         start_ns = span.start_time_unix_nano
         trace_id, span_id, parent = span.trace_id.hex(), span.span_id.hex(), _parent(span)
         kind, status = KINDS.get(span.kind, KINDS[0]), STATUSES.get(span.status.code, STATUSES[0])
         duration_ns = max(0, span.end_time_unix_nano - start_ns)
-        attributes = attribute_map(span.attributes)
+        attributes = dict(
+            [known(raw) if len(raw) <= SHORT else fresh(raw) for raw in span.attributes]
+        )
         document = {
             "Timestamp": rfc3339(start_ns),
             "TraceId": trace_id,
@@ -159,14 +162,14 @@ def _row_maker(resource: dict[str, str], attribute_map: AttributeMap) -> Callabl
     return row
 
 
-def _parent(span: Span) -> str:
+def _parent(span: Any) -> str:
     return "" if span.parent_span_id in (b"", NO_SPAN) else span.parent_span_id.hex()
 
 
 NO_DETAILS = '{"Events":[],"Links":[]}'
 
 
-def _details(span: Span, attribute_map: AttributeMap) -> str:
+def _details(span: Any, attribute_map: AttributeMap) -> str:
     """Render events and links; their inner keys are those of the collector's ClickHouse schema."""
     if not span.events and not span.links:
         return NO_DETAILS
