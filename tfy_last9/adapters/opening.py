@@ -33,6 +33,8 @@ class RunRequest:
     sandbox: bool = False
     client_only: bool = False
     faults: tuple[str, ...] = ()
+    run_id: str | None = None
+    """None: a new one."""
 
 
 def new_run_id(scenario: Scenario, now_ns: int) -> str:
@@ -46,7 +48,7 @@ def open_run(request: RunRequest, now_ns: int) -> tuple[RunFolder, tuple[Objecti
     objectives = load_objectives(request.slo)
     files = slo_files(request.slo)
     manifest = Manifest(
-        run_id=new_run_id(request.scenario, now_ns),
+        run_id=request.run_id or new_run_id(request.scenario, now_ns),
         created_ns=now_ns,
         scenario=request.scenario,
         versions={"python": platform.python_version()}

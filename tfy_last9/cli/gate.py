@@ -30,6 +30,7 @@ from tfy_last9.cli.load import LoadProcess, expected_duration_s
 from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
+from tfy_last9.cli.resuming import checked_run_id, resume
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
 from tfy_last9.errors import (
     ConfigurationError,
@@ -58,6 +59,8 @@ class GateRequest:
     seed: int | None
     as_json: bool
     github: GitHub | None = None
+    run_id: str | None = None
+    """A run of this id is finished if it exists, and made if not; None: a new id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,14 @@ def run_gate(request: GateRequest, console: Console) -> int:
     check_decidable(scenario, objectives, client_only=request.client_only)
     if request.faults and not request.sandbox:
         raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
+    if request.run_id is not None:
+        known = RunFolder(request.out / checked_run_id(request.run_id))
+        if known.path.is_dir():
+            return resume(
+                *(known, scenario, request.slo, console),
+                as_json=request.as_json,
+                github=request.github,
+            )
     with ExitStack() as stack:
         place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
         world = _enter_world(request, scenario, place, stack, console)
@@ -184,6 +195,7 @@ def _run_request(request: GateRequest, scenario: Scenario, world: World) -> RunR
         sandbox=request.sandbox,
         client_only=request.client_only,
         faults=request.faults,
+        run_id=request.run_id,
     )
 
 

@@ -88,6 +88,9 @@ def gate(
         bool, typer.Option("--json", help="Print verdict.json instead of the table.")
     ] = False,
     github: GitHubOption = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="Name the run; if it exists, finish it and send nothing.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -108,6 +111,7 @@ def gate(
         seed=seed,
         as_json=json,
         github=github_wanted(github, slo),
+        run_id=run_id,
     )
     raise typer.Exit(run_gate(request, Console(quiet=quiet)))
 
