@@ -35,8 +35,12 @@ RESOURCES = (
     *("service.name", "deployment.environment", "deployment.environment.name", "env"),
     *("region", "cloud.region", "team", "tenant_id"),
 )
-_OPTIONAL_COLUMNS = frozenset({"TraceState", "StatusMessage", "SpanName"})
-"""Columns whose absence changes no number."""
+_SCOPES = ("SpanAttributes", "ResourceAttributes")
+_REQUIRED_COLUMNS = tuple(
+    column.text
+    for column in COLUMNS
+    if column.text not in {"TraceState", "StatusMessage", "SpanName"}  # they change no number
+)
 
 
 class Shape(Enum):
@@ -84,8 +88,10 @@ class Selection:
             alias = _alias("r", key, wanted)
             wanted.append(_Wanted(resource(key), alias, key, "ResourceAttributes"))
         self._wanted = tuple(wanted)
-        self._keys = {item.key for item in wanted if item.scope == "SpanAttributes"}
-        self._names = {name for item in wanted for name in (item.alias, item.field.text)}
+        self._anywhere = _names(wanted)
+        self._inside = {
+            scope: _names([item for item in wanted if item.scope == scope]) for scope in _SCOPES
+        }
 
     @property
     def fields(self) -> tuple[tuple[AnyField, str], ...]:
@@ -117,50 +123,54 @@ class Selection:
         attributes = row.get("SpanAttributes") if isinstance(row, Mapping) else None
         if not isinstance(attributes, Mapping):
             return False
-        return any(key not in self._keys and key not in self._names for key in attributes)
+        return not attributes.keys() <= self._inside["SpanAttributes"].keys()
 
     def _restored(self, row: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
-        span: dict[str, object] = {}
-        attributes: dict[str, object] = {}
-        resources: dict[str, object] = {}
-        missing = []
-        places = _places(row)
-        for item in self._wanted:
-            found, value = _find(item, places)
-            if item.scope == "":
-                span[item.key] = value
-                if not found and item.key not in _OPTIONAL_COLUMNS:
-                    missing.append(item.key)
-            elif found and value not in (None, ""):
-                kept = attributes if item.scope == "SpanAttributes" else resources
-                kept[item.key] = value
-        span["SpanAttributes"], span["ResourceAttributes"] = attributes, resources
+        """Sort what is there into columns and maps; goes by the names that came, which are few."""
+        maps: dict[str, dict[str, object]] = {
+            "": {},
+            "SpanAttributes": {},
+            "ResourceAttributes": {},
+        }
+        for scope in _SCOPES:
+            own = row.get(scope)
+            if isinstance(own, Mapping):
+                _take(own, self._inside[scope], maps)
+        _take(row, self._anywhere, maps)
+        for holder in ("metric", "labels"):
+            inner = row.get(holder)
+            if isinstance(inner, Mapping):
+                _take(inner, self._anywhere, maps)
+        span = maps[""]
+        missing = [name for name in _REQUIRED_COLUMNS if name not in span]
+        span["SpanAttributes"] = maps["SpanAttributes"]
+        span["ResourceAttributes"] = maps["ResourceAttributes"]
         return span, missing
 
 
-def _places(row: Mapping[str, object]) -> dict[str, tuple[Mapping[str, object], ...]]:
-    """Return where a value may be, by scope: its own map, the row itself, `metric` inside it."""
-    anywhere = tuple(
-        place for place in (row, row.get("metric"), row.get("labels")) if isinstance(place, Mapping)
-    )
-    found = {"": anywhere}
-    for scope in ("SpanAttributes", "ResourceAttributes"):
-        own = row.get(scope)
-        found[scope] = (own, *anywhere) if isinstance(own, Mapping) else anywhere
-    return found
+def _names(wanted: Sequence[_Wanted]) -> dict[str, tuple[str, str]]:
+    """Return every name a wanted field may come under, to its map and key.
+
+    A plain key is that of the first who wants it: outside its map, a name without scope is a span attribute.
+    """
+    names: dict[str, tuple[str, str]] = {}
+    for item in wanted:
+        for name in (item.alias, item.field.text, item.key):
+            names.setdefault(name, (item.scope, item.key))
+    return names
 
 
-def _find(
-    item: _Wanted, places: Mapping[str, tuple[Mapping[str, object], ...]]
-) -> tuple[bool, object]:
-    for place in places[item.scope]:
-        names: tuple[str, ...] = (item.alias, item.field.text, item.key)
-        if item.scope == "ResourceAttributes" and place is places[""][0]:
-            names = names[:2]  # a flat key without its scope is a span attribute
-        for name in names:
-            if name in place:
-                return True, place[name]
-    return False, None
+def _take(
+    place: Mapping[str, object],
+    names: Mapping[str, tuple[str, str]],
+    maps: Mapping[str, dict[str, object]],
+) -> None:
+    for name, value in place.items():
+        found = names.get(name)
+        if found is not None:
+            scope, key = found
+            if scope == "" or value not in (None, ""):
+                maps[scope].setdefault(key, value)
 
 
 def _alias(scope: str, key: str, taken: Sequence[_Wanted]) -> str:

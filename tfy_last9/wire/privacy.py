@@ -127,10 +127,10 @@ def _treatment(key: str) -> _Treatment:
 def _presentable(treatment: _Treatment, value: object) -> object:
     if treatment is _Treatment.HASH:
         return pseudonym(value) if value not in (None, "") else value
+    if isinstance(value, str):
+        if treatment is _Treatment.TEMPLATE:
+            return error_template(value)
+        return bare_url(value) if treatment is _Treatment.STRIP else value
     if isinstance(value, Mapping):
         return presentable({str(name): item for name, item in value.items()})
-    if isinstance(value, str) and treatment is _Treatment.TEMPLATE:
-        return error_template(value)
-    if isinstance(value, str) and treatment is _Treatment.STRIP:
-        return bare_url(value)
     return value

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from tfy_last9.model.trace import Role, Span, SpanStatus
 from tfy_last9.wire import span_values
@@ -89,8 +90,21 @@ def read_span(row: object) -> Span:
         run_id=_label(metadata.get("run_id")),
         request_id=_label(metadata.get("request_id")),
         attributes=_kept(attributes, metadata),
-        resource={key: _label(value) or "" for key, value in presentable(resource).items()},
+        resource=_kept_resource(resource),
     )
+
+
+def _kept_resource(resource: Mapping[str, object]) -> dict[str, str]:
+    """Return the resource attributes that may be kept; all spans of a gateway have the same few sets."""
+    if all(type(value) is str for value in resource.values()):
+        return dict(_resource_of(tuple(resource.items())))
+    return {key: _label(value) or "" for key, value in presentable(resource).items()}
+
+
+@lru_cache(maxsize=1024)
+def _resource_of(items: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    kept = presentable(dict(items))
+    return tuple((key, _label(value) or "") for key, value in kept.items())
 
 
 def _kept(attributes: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
