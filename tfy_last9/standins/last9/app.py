@@ -27,6 +27,7 @@ from tfy_last9.standins.last9.message import (
     refusal_reply,
 )
 from tfy_last9.standins.last9.presentation import Presentation
+from tfy_last9.standins.last9.promql.routes import PromQueries
 from tfy_last9.standins.last9.reading import Reading, json_object
 from tfy_last9.standins.last9.routing import Guard, Route, answer, route
 from tfy_last9.standins.last9.search import Search
@@ -124,7 +125,7 @@ class Last9:
         queries = TraceQueries(reading, Presentation(parts.settings))
         search, catalogue = Search(reading), Catalogue(reading)
         sources = Sources(parts.settings, parts.url)
-        events = ChangeEvents(reading, parts.clock)
+        events, metrics = ChangeEvents(reading, parts.clock), PromQueries(reading, parts.clock)
         read, write, noted = self._needs("read"), self._needs("write"), self._note_query
         table = (
             ("GET", BASE, sources.organization, read),
@@ -138,6 +139,10 @@ class Last9:
             ("GET", f"{BASE}/cat/api/search/tags", catalogue.tags, read),
             ("GET", f"{BASE}/cat/api/traces/{{trace_id}}", queries.one_trace, read),
             ("PUT", f"{BASE}/change_events", events.put, write),
+            ("POST", f"{BASE}/prom_query_instant", metrics.instant, read),
+            ("POST", f"{BASE}/prom_query", metrics.over_range, read),
+            ("POST", f"{BASE}/prom_label_values", metrics.label_values, read),
+            ("POST", f"{BASE}/apm/labels", metrics.labels, read),
         )
         return tuple(
             route(method, path, endpoint, guard, noted) for method, path, endpoint, guard in table
