@@ -27,6 +27,7 @@ from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.judging import conclude
 from tfy_last9.cli.load import LoadProcess, expected_duration_s
+from tfy_last9.cli.markers import Markers
 from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
@@ -210,6 +211,8 @@ def _run(
     console.say(
         f"load: {scenario.name} on {world.gateway.url}, about {expected_duration_s(scenario):.0f} s"
     )
+    markers = Markers(folder, world.last9, console)
+    markers.started()
     with ExitStack() as stack:
         collector = None
         if world.last9 is not None:
@@ -219,7 +222,9 @@ def _run(
         manifest = _seal(folder, problem, ended)
         if collector is not None and manifest.ended == "schedule" and problem is None:
             _collect(collector, manifest, folder, console)
-        return conclude(folder, objectives, console, as_json=request.as_json, github=request.github)
+        code = conclude(folder, objectives, console, as_json=request.as_json, github=request.github)
+    markers.ended()
+    return code
 
 
 def _load(

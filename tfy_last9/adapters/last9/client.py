@@ -178,6 +178,16 @@ class Last9Client:
             self.counters.rows += len(rows)
         return rows
 
+    def ask(
+        self, method: str, path: str, parameters: dict[str, str], document: object, what: str
+    ) -> bytes:
+        """Return the body of a successful answer; `what` names the question in messages."""
+        answer = self._send(method, path, parameters, document)
+        self._count(answer)
+        if not answer.ok:
+            raise self._refusal(answer, what, write=method == "PUT")
+        return answer.body
+
     def count_unreadable(self, rows: int) -> None:
         """Add rows that could not be read."""
         with self._lock:
@@ -207,13 +217,14 @@ class Last9Client:
         token = self._access.token(instead_of=token)
         return self._caller.call(call, {last9.TOKEN_HEADER: f"Bearer {token}"})
 
-    def _refusal(self, answer: Answer, what: str) -> TfyError:
+    def _refusal(self, answer: Answer, what: str, *, write: bool = False) -> TfyError:
         text = self._caller.redacted(last9.error_text(answer.body))
         message = f"Last9 answered {answer.status} to {what}: {text}"
         if answer.status == _UNAUTHORISED or _token_is_stale(answer):
             return CredentialRefused(message, hint="LAST9_REFRESH_TOKEN may have been revoked")
+        scope = "write" if write else "read"
         if answer.status == _FORBIDDEN:
-            return CredentialRefused(message, hint="the refresh token needs read scope")
+            return CredentialRefused(message, hint=f"the refresh token needs {scope} scope")
         if "ERR_S3_CONFIG_MISSING" in text:
             hint = f"Last9 has no traces in {self.place().region}: set LAST9_REGION, or unset it"
             return ConfigurationError(message, hint=hint)
