@@ -23,7 +23,7 @@ from tfy_last9.stats.shift import paired, unpaired
 CACHE_GAP = 0.05
 """Shares of cached input tokens may differ by this much before latencies say nothing."""
 WARN_SHARE = 0.5
-"""A PASS whose interval reaches beyond this share of the margin is a WARN."""
+"""A PASS whose estimate uses more than this share of the margin is a WARN."""
 FEWEST_PAIRED = 0.9
 """Pairs are used when they hold at least this share of the smaller arm."""
 NAMES = {"ttft_ms": "canary-ttft", "total_ms": "canary-total"}
@@ -44,6 +44,7 @@ class Comparison:
     alpha: float
     total: int
     bad: int
+    estimate: float
     low: float | None
     high: float | None
     p_fail: float | None
@@ -107,6 +108,7 @@ def _latency(tally: ArmTally, found: Latencies, arms: Arms, doubt: str | None) -
         alpha=alpha,
         total=sizes[1],
         bad=0,
+        estimate=0.0 if shift is None else math.expm1(shift.estimate),
         low=low,
         high=high,
         p_fail=None if shift is None else shift.p_slower,
@@ -156,11 +158,12 @@ def _counts(
     bad, total, other_bad, other_total = counts
     alpha = 1.0 - arms.confidence
     low = high = p_fail = needed = None
-    measured = ""
+    measured, estimate = "", 0.0
     if total and other_total:
         low, high = newcombe(bad, total, other_bad, other_total, alpha)
         p_fail = fisher_greater(bad, total, other_bad, other_total)
-        measured = _change(bad / total - other_bad / other_total, low, high, "points")
+        estimate = bad / total - other_bad / other_total
+        measured = _change(estimate, low, high, "points")
         needed = counts_needed(counts, margin, alpha)
     return Comparison(
         objective=name,
@@ -170,6 +173,7 @@ def _counts(
         alpha=alpha,
         total=total,
         bad=bad,
+        estimate=estimate,
         low=low,
         high=high,
         p_fail=p_fail,
@@ -225,8 +229,8 @@ def _state(one: Comparison, p_fail: float | None) -> tuple[State, list[str]]:
     doubts = []
     if is_worse:
         doubts.append("worse for certain, though by less than the margin")
-    elif one.high > WARN_SHARE * one.margin and not _is_spotless(one):
-        doubts.append("could be worse by more than half the margin")
+    elif one.estimate > WARN_SHARE * one.margin:
+        doubts.append("looks worse by more than half the margin")
     return State.WARN if doubts else State.PASS, doubts
 
 
@@ -235,11 +239,6 @@ def _is_harm(one: Comparison) -> bool:
     if one.objective in NAMES.values():
         return one.low is not None and one.low > one.margin
     return one.high is None or one.high > one.margin
-
-
-def _is_spotless(one: Comparison) -> bool:
-    """Nothing bad in the canary: only more requests could narrow the interval."""
-    return one.objective not in NAMES.values() and one.bad == 0
 
 
 def _cache_doubt(tally: ArmTally) -> str | None:

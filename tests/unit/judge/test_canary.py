@@ -75,7 +75,8 @@ def test_a_margin_is_a_ratio_so_that_units_do_not_matter():
         ((4, 600), (0, 600), State.INCONCLUSIVE),
         ((16, 1000), (0, 1000), State.FAIL),
         ((0, 100), (0, 100), State.INCONCLUSIVE),
-        ((5, 1000), (5, 1000), State.WARN),
+        ((5, 1000), (5, 1000), State.PASS),
+        ((11, 2000), (0, 2000), State.WARN),
         ((5, 5000), (5, 5000), State.PASS),
     ],
 )
