@@ -17,7 +17,7 @@ from tfy_last9.cli.console import Console
 from tfy_last9.cli.publishing import GitHub, tell_github, write_reports
 from tfy_last9.errors import BrokenRun, MissingSettings
 from tfy_last9.judge.gate import judge
-from tfy_last9.judge.why import attach, unexplained
+from tfy_last9.judge.why import attach, unexplained, with_burns
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EvidenceRecord
 from tfy_last9.model.verdict import Exemplar, Verdict
@@ -41,6 +41,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
             evidence,
             reduction.arms(),
         )
+        verdict = with_burns(verdict, reduction.burns(verdict.findings))
         return attach(verdict, reduction.causes(unexplained(verdict)))
 
 

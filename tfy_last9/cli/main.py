@@ -19,16 +19,18 @@ from tfy_last9.adapters.files.scenario_parts import parse_duration, parse_rate
 from tfy_last9.adapters.last9.settings import from_environment
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli import judging
-from tfy_last9.cli.comparing import compare_runs
+from tfy_last9.cli.comparing import baseline_run, compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
+from tfy_last9.cli.live import LiveRequest, fetch_live
 from tfy_last9.cli.planning import describe
 from tfy_last9.cli.publishing import github_wanted, tell_github
 from tfy_last9.cli.recollect import collect_again
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.cli.starting import init
 from tfy_last9.cli.traces import TracesRequest, show_traces
-from tfy_last9.errors import ExitCode, TfyError
+from tfy_last9.errors import ConfigurationError, ExitCode, TfyError
 
 app = typer.Typer(
     name="tfy-last9",
@@ -56,6 +58,9 @@ GitHubOption = Annotated[
         help="Annotations and step summary; default: where GITHUB_ACTIONS is true.",
     ),
 ]
+
+
+app.command()(init)
 
 
 @app.command()
@@ -118,11 +123,23 @@ def gate(
 
 @app.command()
 def check(
-    run: RunArgument,
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder; leave out to judge live traces.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option(help="Judge live traces of so long, as 1h: no load is sent.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Judge live traces from 2026-11-23T14:00:00Z.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Up to here; default: a minute ago.")
+    ] = None,
     slo: Annotated[
         Path | None,
-        typer.Option(help="What if: judge with these files, write verdict-whatif.json."),
+        typer.Option(help="What if: judge a run with these files. Live: default slo/production."),
     ] = None,
+    out: OutOption = Path("runs"),
     json: Annotated[
         bool, typer.Option("--json", help="Print verdict.json instead of the table.")
     ] = False,
@@ -131,9 +148,20 @@ def check(
 ) -> None:
     """Decide again from a run folder: offline, with the SLO files stored in it, to the same bytes.
 
-    A run that was never collected (`locust -f` ends so) has its evidence fetched first.
+    A run that was never collected (`locust -f` ends so) has its evidence fetched first. With `--last` or
+    `--from` production is judged instead, from its traces alone.
     """
-    console, folder = Console(quiet=quiet), RunFolder(run)
+    console = Console(quiet=quiet)
+    if (run is None) == (last is None and start is None and end is None):
+        raise ConfigurationError(
+            "check needs either a run folder, or --last (or --from and --to) for live traces",
+            hint="tfy-last9 check runs/20261123-... or tfy-last9 check --last 1h",
+        )
+    if run is None:
+        live = LiveRequest(last, start, end, slo or Path("slo/production"), out)
+        folder, slo = fetch_live(live, console), None
+    else:
+        folder = RunFolder(run)
     folder.read_manifest()
     judging.complete(folder, from_environment(read_environment()), console)
     if slo is not None:
@@ -192,12 +220,14 @@ def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
 
 @app.command()
 def compare(
-    baseline: Annotated[Path, typer.Argument(help="Run folder of the baseline.")],
+    baseline: Annotated[
+        Path, typer.Argument(help="Run folder, or latest-pass: the newest passing one beside it.")
+    ],
     canary: Annotated[Path, typer.Argument(help="Run folder of the canary.")],
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Compare two stored runs of the same scenario, the second as the canary of the first."""
-    runs = RunFolder(baseline), RunFolder(canary)
+    runs = baseline_run(baseline, RunFolder(canary)), RunFolder(canary)
     raise typer.Exit(compare_runs(*runs, Console(), as_json=json))
 
 

@@ -42,6 +42,13 @@ def not_configured(objective: Objective) -> Finding:
     return finding_of(objective, nothing, State.NOT_CONFIGURED, message)
 
 
+def without_ledger(objective: Objective) -> Finding:
+    """Return the finding of an objective that needs the client's half of the story in production mode."""
+    nothing = Tally((), expected=True, total=0, bad=0, excluded=0, quantile=None, exemplars=())
+    message = "needs a client's ledger; live traces alone do not tell it"
+    return finding_of(objective, nothing, State.NOT_CONFIGURED, message)
+
+
 def not_counted(objective: Objective) -> Finding:
     """Return the finding of an objective for which not even a group was found."""
     nothing = Tally((), expected=True, total=0, bad=0, excluded=0, quantile=None, exemplars=())

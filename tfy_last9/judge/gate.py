@@ -13,7 +13,8 @@ from tfy_last9.errors import ExitCode
 from tfy_last9.judge import canary
 from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
-from tfy_last9.judge.decide import needs_last9, not_configured, not_counted
+from tfy_last9.judge.decide import needs_last9, not_configured, not_counted, without_ledger
+from tfy_last9.judge.live import needs_ledger
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.soundness import Obstacle, obstacles
@@ -117,6 +118,8 @@ def _findings(
     evidence: EvidenceRecord | None,
     adjusted: Mapping[Claim, float],
 ) -> list[Finding]:
+    if manifest.live and needs_ledger(objective):
+        return [without_ledger(objective)]
     if not _is_asked(objective, manifest, evidence):
         return [not_configured(objective) if manifest.client_only else not_counted(objective)]
     groups = tallies.get(objective.name, ())
@@ -129,6 +132,8 @@ def _findings(
 
 def _is_asked(objective: Objective, manifest: Manifest, evidence: EvidenceRecord | None) -> bool:
     """Tell whether its book was opened at all; where nobody looked, counts would mislead."""
+    if manifest.live and needs_ledger(objective):
+        return False
     if not needs_last9(objective):
         return True
     return not manifest.client_only and evidence is not None and evidence.strategy != "none"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tfy_last9.errors import ExitCode
 from tfy_last9.judge.decide import needs_last9
+from tfy_last9.judge.live import needs_ledger
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import Accounting, Validity
@@ -65,11 +66,19 @@ def _scope(manifest: Manifest, objectives: Sequence[Objective]) -> Iterator[Obst
     if not objectives:
         yield Obstacle("no_objectives", "there is no objective, so nothing can pass")
         return
-    judged = [item for item in objectives if not (manifest.client_only and needs_last9(item))]
+    judged = [
+        item
+        for item in objectives
+        if not (manifest.client_only and needs_last9(item))
+        and not (manifest.live and needs_ledger(item))
+    ]
     if not judged:
+        book, only = (
+            ("Last9", "the client's ledger") if manifest.client_only else ("a ledger", "traces")
+        )
         yield Obstacle(
             "nothing_judged",
-            "every objective needs Last9, and this run was judged from the client's ledger only",
+            f"every objective needs {book}, and this run was judged from {only} only",
         )
     elif not any(objective.critical for objective in judged):
         yield Obstacle(

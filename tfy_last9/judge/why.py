@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tfy_last9.judge.phrases import percent, quantity
-from tfy_last9.model.verdict import SEVERITY, Finding, Group, Portion, Verdict, Why, group_text
+from tfy_last9.model.verdict import (
+    SEVERITY,
+    BurnRate,
+    Finding,
+    Group,
+    Portion,
+    Verdict,
+    Why,
+    group_text,
+)
 
 Claim = tuple[str, Group]
 _NAMED = 0.9
@@ -33,6 +42,25 @@ def attach(verdict: Verdict, causes: Mapping[Claim, Why]) -> Verdict:
             reason = f"{reason}; {told}" if told else reason
             break
     return replace(verdict, findings=findings, reason=reason)
+
+
+def with_burns(verdict: Verdict, burns: Mapping[Claim, tuple[BurnRate, ...]]) -> Verdict:
+    """Return the verdict with the burn rates of its findings."""
+    findings = tuple(
+        replace(finding, burn_rates=burns.get((finding.objective, finding.group), ()))
+        for finding in verdict.findings
+    )
+    return replace(verdict, findings=findings)
+
+
+def burning(finding: Finding) -> list[str]:
+    """Return one line per pair of windows in which an alert would be due."""
+    return [
+        f"burn rate {rate.long_rate:.3g} over {rate.long_s // 3600} h and {rate.short_rate:.3g} over"
+        f" {rate.short_s // 60} min, both above {rate.factor:.3g}"
+        for rate in finding.burn_rates
+        if rate.is_exceeded
+    ]
 
 
 def is_said(finding: Finding, reason: str) -> bool:

@@ -196,6 +196,8 @@ class Objective:
     """None: Occurrences."""
     expect: tuple[str, ...] = ()
     """Values of the first group label that must show up when no ledger foretells them."""
+    window_s: int = 30 * 86_400
+    """Window of the budget, for burn rates."""
 
     @property
     def budget(self) -> float:

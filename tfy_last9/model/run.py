@@ -80,6 +80,8 @@ class Manifest:
     stopped_targets: tuple[StoppedTarget, ...] = ()
     problems: tuple[str, ...] = ()
     """Mishaps of the harness during the run, in words: each makes the run ERROR."""
+    live: bool = False
+    """Production was looked at: the ledger is made of root spans, and no client recorded anything."""
     schema: int = MANIFEST_SCHEMA
 
 

@@ -23,10 +23,15 @@ class Driver(StrEnum):
 
 
 class ArrivalKind(StrEnum):
-    """Distribution of gaps between due instants."""
+    """What decides when requests are due."""
 
     CONSTANT = "constant"
     POISSON = "poisson"
+    RAMP = "ramp"
+    STEPS = "steps"
+    SPIKE = "spike"
+    SINE = "sine"
+    REPLAY = "replay"
 
 
 class Cache(StrEnum):
@@ -134,6 +139,24 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Knot:
+    """A point of a rate curve; two at one time make a jump."""
+
+    at_s: float
+    """Since schedule zero."""
+    rate_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A rate over the whole schedule: straight between its knots."""
+
+    knots: tuple[Knot, ...]
+    even: bool
+    """Evenly spaced arrivals; otherwise Poisson."""
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """A stretch of the schedule with one arrival rate."""
 
@@ -196,6 +219,15 @@ class Scenario:
     cache: Cache = Cache.AS_IS
     sampling: float | None = None
     """Share of traces that reach Last9 by design, in (0, 1]; None: every trace is expected."""
+    curve: Curve | None = None
+    """Rate over the schedule of ramp, steps, spike and sine; the rates of phases then mean nothing."""
+    offsets_s: tuple[float, ...] = ()
+    """Due times of a replay."""
+
+    @property
+    def is_shaped(self) -> bool:
+        """Tell whether arrivals follow a curve or a file over the whole schedule."""
+        return self.curve is not None or bool(self.offsets_s)
 
     @property
     def sides(self) -> tuple[Arm, ...]:

@@ -171,6 +171,19 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
+class BurnRate:
+    """How fast live traffic burns the budget: 1 spends exactly all of it in the SLO's window."""
+
+    long_s: int
+    short_s: int
+    factor: float
+    """Above it in both windows an alert is due."""
+    long_rate: float
+    short_rate: float
+    is_exceeded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What is said about one objective in one group."""
 
@@ -208,6 +221,8 @@ class Finding:
     """What was measured where counts do not say it: a number of the run, a burn, a mean over slices."""
     why: Why | None = None
     """None for PASS, and where nothing bad was seen."""
+    burn_rates: tuple[BurnRate, ...] = ()
+    """Production mode: for the windows that fit what was fetched."""
 
 
 @dataclass(frozen=True, slots=True)

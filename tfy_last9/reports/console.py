@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from tfy_last9.judge.phrases import percent, quantile, quantity, significant
-from tfy_last9.judge.why import details
+from tfy_last9.judge.why import burning, details
 from tfy_last9.model.verdict import (
     SEVERITY,
     Accounting,
@@ -102,6 +102,8 @@ def _explanations(verdict: Verdict, links: Callable[[Exemplar], str]) -> list[st
     lines: list[str] = []
     for finding in unwell[:EXPLAINED]:
         lines += _wrapped(_explanation(finding, verdict.reason), hang="  ")
+        for text in burning(finding):
+            lines += _wrapped(f"    {text}", hang="      ")
         if finding.why is not None:
             for text in details(finding.why):
                 lines += _wrapped(f"    {text}", hang="      ")

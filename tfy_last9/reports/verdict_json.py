@@ -15,6 +15,7 @@ from typing import Any
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.verdict import (
     Accounting,
+    BurnRate,
     Exemplar,
     Finding,
     Group,
@@ -102,6 +103,7 @@ def _finding(data: Mapping[str, Any]) -> Finding:
             "quantile": _quantile(data["quantile"]),
             "exemplars": tuple(Exemplar(**item) for item in data["exemplars"]),
             "why": _why(data["why"]),
+            "burn_rates": tuple(BurnRate(**item) for item in data["burn_rates"]),
         }
     )
 

@@ -107,6 +107,7 @@ def _objective(
         line=slo.document.place((*slo.trail, "metadata", "name")).line,
         slicing=slicing,
         expect=settings.expect,
+        window_s=seconds(slo.parsed.spec.time_window[0].duration),
     )
 
 

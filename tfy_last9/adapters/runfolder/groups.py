@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.labels import NONE, SENT_LABELS, Parameters, may_match
-from tfy_last9.model.objective import Book, Completeness, Population, Simple
+from tfy_last9.model.objective import Book, Completeness, Objective, Population, Simple
+from tfy_last9.model.provider import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,20 @@ def expected_groups(
         if not any(_fits(values, known) for values in seen):
             groups[tuple(NONE if value is None else value for value in known)] = True
     return dict(sorted(groups.items())) or {silent: True}
+
+
+def with_promised(groups: dict[Values, bool], objective: Objective) -> dict[Values, bool]:
+    """Add the groups that the annotation `expect` promises and nobody saw: silence is NO_DATA."""
+    if not objective.group_by or not objective.expect:
+        return groups
+    is_provider = objective.group_by[0] == "provider"
+    expect = [str(canonical(name)) if is_provider else name for name in objective.expect]
+    seen = {values[0] for values in groups}
+    rest = (NONE,) * (len(objective.group_by) - 1)
+    silent = {(name, *rest): True for name in expect if name not in seen}
+    nobody = (NONE,) * len(objective.group_by)
+    kept = {values: is_expected for values, is_expected in groups.items() if values != nobody}
+    return dict(sorted((kept | silent).items()))
 
 
 def _foretold(

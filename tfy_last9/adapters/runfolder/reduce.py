@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tfy_last9.adapters.runfolder.accounting import read_accounting
 from tfy_last9.adapters.runfolder.arms import read_arms
 from tfy_last9.adapters.runfolder.books import open_books
+from tfy_last9.adapters.runfolder.burns import read_burns
 from tfy_last9.adapters.runfolder.composites import read_composite
 from tfy_last9.adapters.runfolder.counted import (
     needs_every_trace,
@@ -30,6 +31,7 @@ from tfy_last9.adapters.runfolder.timeslices import sliced
 from tfy_last9.adapters.runfolder.why import explain
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.objective import Completeness, Composite, Objective, Scalar, parts
+from tfy_last9.model.run import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.model.canary import ArmTally
     from tfy_last9.model.trace import Role
-    from tfy_last9.model.verdict import Accounting, Finding, Group, Tally, Validity, Why
+    from tfy_last9.model.verdict import Accounting, BurnRate, Finding, Group, Tally, Validity, Why
 
 UNSEEN = """
 SELECT grp, count(*) FROM events WHERE verdict = 'bad' AND detail = 'missing' GROUP BY grp
@@ -133,6 +135,22 @@ class Reduction:
             if why is not None:
                 found[finding.objective, finding.group] = why
         return found
+
+    def burns(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], tuple[BurnRate, ...]]:
+        """Return the burn rates of live traffic; none for a run that was sent from here."""
+        manifest = self._manifest
+        if not manifest.live or manifest.start_ns is None:
+            return {}
+        end_ns = manifest.start_ns + round(manifest.scenario.duration_s * 1e9)
+        named = {objective.name: objective for objective in self._objectives}
+        window = Window(manifest.start_ns, end_ns)
+        return {
+            (one.objective, one.group): read_burns(
+                self._database, named[one.objective], one.group, window
+            )
+            for one in findings
+            if one.total > 0
+        }
 
     def accounting(self) -> Accounting:
         """Return where every intended request and every expected trace went."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.bursts import read_slices
-from tfy_last9.adapters.runfolder.groups import Values, expected_groups
+from tfy_last9.adapters.runfolder.groups import Values, expected_groups, with_promised
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Composite, Objective, Operator, Scalar, Threshold
 from tfy_last9.model.verdict import Exemplar, Quantile, Tally
@@ -60,7 +60,9 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
     exemplars = _exemplars(database, objective)
     slices = {} if objective.is_census else read_slices(database, counts)
     assert not isinstance(objective.indicator, Scalar | Composite)  # they are read elsewhere
-    groups = expected_groups(database, objective.group_by, objective.indicator, counts)
+    groups = with_promised(
+        expected_groups(database, objective.group_by, objective.indicator, counts), objective
+    )
     return tuple(
         Tally(
             tuple(zip(objective.group_by, values, strict=True)),
