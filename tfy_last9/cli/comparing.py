@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+from tfy_last9.adapters.baselines import LATEST_PASS, latest_pass
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.runfolder.arms import read_two_runs
 from tfy_last9.adapters.runfolder.folder import RunFolder
@@ -16,6 +18,13 @@ from tfy_last9.model.run import Manifest
 from tfy_last9.model.scenario import Arm, Arms
 from tfy_last9.model.verdict import EXIT_CODES, State
 from tfy_last9.reports import comparison
+
+
+def baseline_run(baseline: Path, canary: RunFolder) -> RunFolder:
+    """Return the named run, or for `latest-pass` the newest one that passed in the canary's folder."""
+    if str(baseline) != LATEST_PASS:
+        return RunFolder(baseline)
+    return latest_pass(canary.path.resolve().parent, canary)
 
 
 def compare_runs(

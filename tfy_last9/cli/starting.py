@@ -1,0 +1,63 @@
+"""`init`: put the sample scenarios, SLO files and locustfiles here, and say what to edit first."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import tfy_last9
+from tfy_last9.cli.console import Console
+from tfy_last9.errors import BrokenRun
+
+SAMPLES = ("scenarios", "slo", "locustfiles")
+NEXT = """\
+next:
+  1. rehearse, with no account and no cost:
+     tfy-last9 gate scenarios/smoke.yaml --sandbox
+  2. in scenarios/smoke.yaml, edit `targets:` to account/model names of your gateway,
+     and `arrivals:` to a rate you are willing to pay for
+  3. in slo/client.yaml and slo/traces.yaml, edit `value:` and `target:` of each objective
+  4. see what a run would send, cost and be able to decide:
+     tfy-last9 plan scenarios/smoke.yaml
+  5. set TFY_GATEWAY_URL, TFY_API_KEY and LAST9_REFRESH_TOKEN (environment or .env), then:
+     tfy-last9 gate scenarios/smoke.yaml"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to put them; made if need be.")] = Path(),
+) -> None:
+    """Copy sample scenarios, SLO files and locustfiles here; overwrite nothing; say what to edit.
+
+    Example: tfy-last9 init my-gate
+    """
+    console = Console()
+    source = samples_root()
+    for name in SAMPLES:
+        for file in sorted((source / name).rglob("*")):
+            if file.is_file() and file.suffix in {".yaml", ".py"}:
+                copy = folder / file.relative_to(source)
+                console.say(f"{_copied(file, copy)}  {copy}")
+    console.result(NEXT)
+
+
+def samples_root() -> Path:
+    """Return where the samples are: inside an installed wheel, or the root of a checkout."""
+    package = Path(tfy_last9.__file__).parent
+    for root in (package / "samples", package.parent):
+        if all((root / name).is_dir() for name in SAMPLES):
+            return root
+    raise BrokenRun(
+        f"the samples are not in {package}: the installation is incomplete",
+        hint="install tfy-last9 again, from a wheel or a whole checkout",
+    )
+
+
+def _copied(file: Path, copy: Path) -> str:
+    if copy.exists():
+        return "kept  "
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    return "wrote "
