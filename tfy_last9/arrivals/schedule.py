@@ -8,6 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from tfy_last9.arrivals.arms import arm_choice
+from tfy_last9.arrivals.curve import due_times
 from tfy_last9.arrivals.mix import mixed
 from tfy_last9.model.scenario import ArrivalKind, Phase, Scenario
 
@@ -36,17 +37,12 @@ def schedule(scenario: Scenario) -> Iterator[Arrival]:
     targets = mixed([target.weight for target in scenario.targets], Random(f"{scenario.seed}/mix"))
     choose_arms = arm_choice(scenario)
     seq = 0
-    start_s = 0.0
-    number = 0
-    for phase in scenario.phases:
-        for due_s in _due_times(scenario.arrivals, phase, gaps):
-            due_ns = round((start_s + due_s) * NS_PER_S)
-            target, prompt = next(targets), number % len(scenario.prompts)
-            for arm in choose_arms(target):
-                yield Arrival(seq, due_ns, phase.name, target, prompt, arm)
-                seq += 1
-            number += 1
-        start_s += phase.duration_s
+    for number, (due_s, phase) in enumerate(_due(scenario, gaps)):
+        due_ns = round(due_s * NS_PER_S)
+        target, prompt = next(targets), number % len(scenario.prompts)
+        for arm in choose_arms(target):
+            yield Arrival(seq, due_ns, phase.name, target, prompt, arm)
+            seq += 1
 
 
 def share(scenario: Scenario, index: int, workers: int) -> Iterator[Arrival]:
@@ -59,6 +55,24 @@ def planned(scenario: Scenario) -> Counter[tuple[str, str]]:
     return Counter(
         (arrival.phase, scenario.targets[arrival.target].name) for arrival in schedule(scenario)
     )
+
+
+def _due(scenario: Scenario, gaps: Random) -> Iterator[tuple[float, Phase]]:
+    """Yield due times since schedule zero, in seconds, with the phase each falls into."""
+    whole = iter(scenario.offsets_s)
+    if scenario.curve is not None:
+        whole = due_times(scenario.curve, gaps)
+    next_s = next(whole, None) if scenario.is_shaped else None
+    start_s = 0.0
+    for phase in scenario.phases:
+        end_s = start_s + phase.duration_s
+        if not scenario.is_shaped:
+            for due_s in _due_times(scenario.arrivals, phase, gaps):
+                yield start_s + due_s, phase
+        while next_s is not None and next_s < end_s:
+            yield next_s, phase
+            next_s = next(whole, None)
+        start_s = end_s
 
 
 def _due_times(kind: ArrivalKind, phase: Phase, random: Random) -> Iterator[float]:

@@ -109,6 +109,11 @@ def run_gate(request: GateRequest, console: Console) -> int:
 def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
     """Apply `--rate`, `--duration` and `--seed`."""
     phases = scenario.phases
+    if scenario.is_shaped and (request.rate_per_s or request.duration_s):
+        raise ConfigurationError(
+            f"--rate and --duration do not fit {scenario.arrivals} arrivals, which set rates and times",
+            hint="change the scenario file",
+        )
     if request.rate_per_s is not None:
         phases = tuple(replace(phase, rate_per_s=request.rate_per_s) for phase in phases)
     if request.duration_s is not None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from tfy_last9.adapters.files.arms_document import arm_faults, arms_of
+from tfy_last9.adapters.files.arrivals_document import read_offsets, shape_of
 from tfy_last9.adapters.files.complaints import complaints
 from tfy_last9.adapters.files.places import Document, read_documents
 from tfy_last9.adapters.files.scenario_document import (
@@ -25,6 +27,7 @@ from tfy_last9.model.scenario import (
     Api,
     ArrivalKind,
     Cache,
+    Curve,
     Driver,
     Limits,
     Message,
@@ -49,9 +52,12 @@ def load_scenario(path: Path) -> Scenario:
         problems += _repeated_names(document, "targets") + _repeated_names(document, "phases")
         parsed, faults = _parse(document)
         problems += faults + (_arm_problems(document, parsed) if parsed is not None else [])
+        if parsed is not None:
+            shape, faults = _shape(document, parsed, path.parent)
+            problems += faults
     if problems or parsed is None:
         raise FileProblems(tuple(sorted(problems, key=lambda fault: (fault.line, fault.column))))
-    return _scenario(parsed)
+    return replace(_scenario(parsed), curve=shape.curve, offsets_s=shape.offsets_s)
 
 
 def scenario_schema() -> dict[str, Any]:
@@ -110,6 +116,30 @@ def _parse(document: Document) -> tuple[ScenarioDocument | None, list[FileProble
     return parsed, problems
 
 
+class _Shape(NamedTuple):
+    curve: Curve | None = None
+    offsets_s: tuple[float, ...] = ()
+
+
+def _shape(
+    document: Document, parsed: ScenarioDocument, folder: Path
+) -> tuple[_Shape, list[FileProblem]]:
+    """Return how the rate changes over the schedule, and what is wrong with that."""
+    arrivals, duration_s = parsed.arrivals, sum(phase.duration for phase in parsed.phases)
+    problems: list[FileProblem] = []
+    shape = _Shape()
+    try:
+        offsets_s = read_offsets(folder / arrivals.file, duration_s) if arrivals.file else ()
+        shape = _Shape(shape_of(arrivals, duration_s), offsets_s)
+    except (OSError, ValueError) as error:
+        problems.append(document.problem(("arrivals",), str(error)))
+    for i, phase in enumerate(parsed.phases):
+        if phase.rate is not None and arrivals.kind not in ("constant", "poisson"):
+            message = f"{arrivals.kind} arrivals set the rate of the whole schedule, not of a phase"
+            problems.append(document.problem(("phases", i, "rate"), message))
+    return shape, problems
+
+
 def _arm_problems(document: Document, parsed: ScenarioDocument) -> list[FileProblem]:
     problems = []
     if parsed.arms is not None:
@@ -149,7 +179,7 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         arrivals=ArrivalKind(document.arrivals.kind),
         targets=tuple(_target(part) for part in document.targets),
         phases=tuple(
-            Phase(part.name, part.duration, part.rate or document.arrivals.rate, part.judged)
+            Phase(part.name, part.duration, part.rate or document.arrivals.rate or 0.0, part.judged)
             for part in document.phases
         ),
         prompts=tuple(_prompt(part) for part in document.prompts),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from tfy_last9.adapters.files.arms_document import ArmsPart, CacheName
+from tfy_last9.adapters.files.arrivals_document import ArrivalsPart
 from tfy_last9.adapters.files.scenario_parts import (
     BodyKey,
     Duration,
@@ -48,13 +49,6 @@ class TargetPart(Part):
                 " a virtual model may choose from; not both"
             )
         return self
-
-
-class ArrivalsPart(Part):
-    """When requests are due."""
-
-    kind: Literal["constant", "poisson"]
-    rate: Rate
 
 
 class PhasePart(Part):

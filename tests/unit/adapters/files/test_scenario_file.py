@@ -142,7 +142,7 @@ REFUSED = {
     "a rate per day": ("600/min", "600/day", "expected a rate"),
     "a rate of zero": ("600/min", "0/s", "above 0"),
     "a rate that is not a number": ("600/min", ".nan", "above 0"),
-    "an unknown arrival kind": ("constant", "constnat", "expected 'constant' or 'poisson'"),
+    "an unknown arrival kind": ("constant", "constnat", "expected 'constant', 'poisson', 'ramp'"),
     "text for a flag": ("2m}", '2m, judged: "no"}', "expected true or false"),
     "a fraction for a count": ("claude}", "claude, weight: 1.5}", "expected a whole number"),
     "a repeated key": ("name: small", "name: small\nname: other", 'key "name" is repeated'),
