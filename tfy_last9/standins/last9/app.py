@@ -14,6 +14,7 @@ import orjson
 from tfy_last9.standins.asgi import ClientLeft, Receive, Scope, Send
 from tfy_last9.standins.faults import FaultError, Owner, parse
 from tfy_last9.standins.journal import Journal
+from tfy_last9.standins.last9 import openapi
 from tfy_last9.standins.last9.catalogue import Catalogue
 from tfy_last9.standins.last9.disturbance import Disturbance
 from tfy_last9.standins.last9.events import ChangeEvents
@@ -152,6 +153,7 @@ class Last9:
         exchange, disturb = self._exchange, self._parts.disturbance.api_call
         return (
             route("POST", "/api/v4/oauth/access_token", exchange, disturb, self._note_exchange),
+            route("GET", "/openapi.json", self._openapi),
             route("GET", "/sandbox/health", self._health),
             route("GET", "/sandbox/faults", self._faults, self._own),
             route("PUT", "/sandbox/faults", self._change_faults, self._own),
@@ -191,6 +193,9 @@ class Last9:
         return json_reply(
             self._parts.tokens.exchange(json_object(request.body).get("refresh_token"))
         )
+
+    async def _openapi(self, _request: Request) -> Reply:
+        return json_reply(openapi.document())
 
     async def _health(self, _request: Request) -> Reply:
         store = self._parts.store
