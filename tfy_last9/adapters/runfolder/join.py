@@ -101,13 +101,25 @@ WITH shown AS (
            CASE join_path WHEN '{header}' THEN h_root WHEN '{metadata}' THEN m_root
                 WHEN '{traceparent}' THEN t_root ELSE header_span_id END AS root_span_id
     FROM chosen
+), claimed AS (
+    SELECT * REPLACE (CASE WHEN claim = 1 THEN join_path END AS join_path,
+                      is_conflict OR claim > 1 AS is_conflict)
+    FROM (SELECT p.*, CASE WHEN p.join_path IS NULL THEN 1 ELSE row_number() OVER (
+              PARTITION BY p.join_path IS NULL, p.trace_id, p.root_span_id
+              ORDER BY r.request_id IS NOT NULL DESC, p.seq) END AS claim
+          FROM placed p
+          LEFT JOIN facts f ON f.seq = p.seq
+          LEFT JOIN roots r ON r.trace_id = p.trace_id AND r.span_id = p.root_span_id
+              AND r.request_id = f.request_id)
 )
-SELECT p.*, coalesce(w.found_roles, []) AS found_roles,
+SELECT p.* EXCLUDE claim, coalesce(w.found_roles, []) AS found_roles,
        p.join_path IS NOT NULL AND {complete} AS is_complete
-FROM placed p LEFT JOIN shown w ON w.trace_id = p.trace_id
+FROM claimed p LEFT JOIN shown w ON w.trace_id = p.trace_id
 """
 """Header first; its trace must not carry another request's id, else the row stays unjoined (conflict).
-Then the request id that came back in the metadata, then the `traceparent` that was sent."""
+Then the request id that came back in the metadata, then the `traceparent` that was sent. One root proves
+one request: of several rows that name it, the one whose id it carries keeps it, else the first; a gateway
+(or a cache before it) that answers with the same header again must not make one trace look like many."""
 
 
 def complete(required: Iterable[Role], outcome: str = "outcome") -> str:

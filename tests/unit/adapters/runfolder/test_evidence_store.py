@@ -101,6 +101,36 @@ def test_a_root_without_request_id_does_not_contradict_the_header(tmp_path: Path
     assert paths(folder) == ["header"]
 
 
+def test_one_trace_proves_one_request(tmp_path: Path) -> None:
+    """A gateway, or a cache before it, that repeats one header must not look complete."""
+    rows = [build_row(seq, trace_id=trace_of(0), root_span_id=None) for seq in range(3)]
+    folder = sealed_folder(tmp_path, rows)
+    spans = [replace(span, request_id=None, run_id=None) for span in build_trace(0)]
+    collect(folder, build_page(spans))
+    assert paths(folder) == ["header", None, None]
+    with Reduction(folder, []) as reduction:
+        found = reduction.accounting()
+    assert (found.joined, found.conflicts, found.complete) == (1, 2, 1)
+
+
+def test_of_rows_that_name_one_trace_the_one_it_names_keeps_it(tmp_path: Path) -> None:
+    rows = [build_row(0, trace_id=trace_of(1), root_span_id=None), build_row(1)]
+    folder = sealed_folder(tmp_path, rows)
+    collect(folder, build_page(build_trace(1)))
+    assert paths(folder) == [None, "header"]
+
+
+def test_requests_that_share_a_trace_keep_a_root_each(tmp_path: Path) -> None:
+    """A gateway that continues the client's trace may put several requests into one."""
+    rows = [build_row(0), build_row(1, trace_id=trace_of(0))]
+    folder = sealed_folder(tmp_path, rows)
+    others = [replace(span, trace_id=trace_of(0)) for span in build_trace(1)]
+    collect(folder, build_page(build_trace(0) + others))
+    assert paths(folder) == ["header", "header"]
+    with Reduction(folder, []) as reduction:
+        assert reduction.accounting().conflicts == 0
+
+
 def test_a_row_whose_trace_was_lost_stays_unjoined(tmp_path: Path) -> None:
     folder = sealed_folder(tmp_path, [build_row(0)])
     collect(folder, build_page([]))
