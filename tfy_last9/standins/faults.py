@@ -60,9 +60,12 @@ class Rule:
 RULES: dict[str, Rule] = {
     "trace_loss": Rule(Owner.GATEWAY, Value.SHARE),
     "trace_delay": Rule(Owner.GATEWAY, Value.DURATION),
+    "gateway_latency": Rule(Owner.GATEWAY, Value.DURATION),
+    "missing_tokens": Rule(Owner.GATEWAY, Value.SHARE),
     "provider_silent": Rule(Owner.GATEWAY, Value.NONE, per_provider=True),
     "provider_latency": Rule(Owner.PROVIDERS, Value.DURATION, per_provider=True),
     "provider_errors": Rule(Owner.PROVIDERS, Value.SHARE, per_provider=True),
+    "provider_down": Rule(Owner.PROVIDERS, Value.NONE, per_provider=True),
     "duplicate_spans": Rule(Owner.LAST9, Value.SHARE),
     "span_loss": Rule(Owner.LAST9, Value.SHARE),
     "otlp_reject": Rule(Owner.LAST9, Value.SHARE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -20,7 +21,7 @@ from tfy_last9.standins.asgi import (
     send_json,
 )
 from tfy_last9.standins.gateway import envelope, identifiers, request
-from tfy_last9.standins.gateway.catalogue import CARDS
+from tfy_last9.standins.gateway.catalogue import CARDS, VIRTUAL
 from tfy_last9.standins.gateway.chat import Chat
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.export import TraceExport
@@ -67,6 +68,9 @@ class Gateway:
             await send_json(send, 404, envelope.not_found(method, path).document())
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        late = self._export.faults.strike("gateway_latency")
+        if late is not None:  # before the gateway's own clock starts: no span knows of it
+            await asyncio.sleep(late.delay_s or 0.0)
         story = self._begin(scope)
         try:
             raw = await read_body(receive)
@@ -99,6 +103,7 @@ class Gateway:
             admitted = request.admit(scope, body)
             story.streaming = admitted.streaming
             chat = Chat(story, admitted, self._upstream, send, (_target(story),))
+            chat.hides_tokens = self._export.faults.strike("missing_tokens") is not None
             await chat.serve()
         except Rejection as rejection:
             _refused(story, rejection)
@@ -130,6 +135,10 @@ class Gateway:
         data = [
             {"id": card.name, "object": "model", "created": 0, "owned_by": card.account}
             for card in CARDS
+        ]
+        data += [
+            {"id": name, "object": "model", "created": 0, "owned_by": name.split("/", 1)[0]}
+            for name in VIRTUAL
         ]
         await send_json(send, OK, {"object": "list", "data": data})
 

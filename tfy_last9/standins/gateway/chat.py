@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -23,6 +23,8 @@ from tfy_last9.standins.gateway.upstream import Reply, Upstream, UpstreamLost
 DATA = b"data: "
 DONE = b"data: [DONE]\n\n"
 UNREACHABLE = 503
+FALL_BACK_ON = frozenset({401, 403, 404, 408, 429, 500, 502, 503})
+"""TrueFoundry's default `fallback_status_codes`, with the 408 that later documentation adds."""
 
 
 @dataclass(slots=True)
@@ -36,9 +38,23 @@ class Chat:
     headers: tuple[Header, ...]
     started: bool = False
     """Whether the status line has gone out, after which no error status can be sent."""
+    hides_tokens: bool = False
+    """Whether the provider forgets to report usage (fault `missing_tokens`)."""
 
     async def serve(self) -> None:
         """Answer the client; raises Rejection while a status can still be sent."""
+        for card in self.request.fallbacks:
+            try:
+                await self._serve_one()
+            except Rejection as rejection:
+                if self.started or rejection.status not in FALL_BACK_ON:
+                    raise
+                self.request = replace(self.request, card=card)
+            else:
+                return
+        await self._serve_one()
+
+    async def _serve_one(self) -> None:
         attempt = Attempt(self.request.card, time.monotonic_ns())
         self.story.attempts.append(attempt)
         try:
@@ -117,6 +133,8 @@ class Chat:
         usage = chunk.get("usage")
         if usage is None:
             return event
+        if self.hides_tokens:
+            return None
         _price(attempt, usage)
         return DATA + orjson.dumps(chunk) + b"\n\n" if self.request.wants_usage else None
 
@@ -157,7 +175,10 @@ class Chat:
         choice = document["choices"][0]
         attempt.text.append(choice["message"].get("content") or "")
         attempt.finish_reason = choice.get("finish_reason")
-        _price(attempt, document["usage"])
+        if self.hides_tokens:
+            document.pop("usage")
+        else:
+            _price(attempt, document["usage"])
         document["provider"] = self.request.card.provider_type
         model_ms = (attempt.finished_ns - attempt.started_ns) / 1e6
         before_ms = (attempt.started_ns - self.story.received_ns) / 1e6

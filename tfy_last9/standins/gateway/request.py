@@ -9,7 +9,7 @@ import orjson
 
 from tfy_last9.standins.asgi import Scope, carries_key, header
 from tfy_last9.standins.gateway import envelope
-from tfy_last9.standins.gateway.catalogue import BY_NAME, Card
+from tfy_last9.standins.gateway.catalogue import Card, targets
 
 SUBJECT = "sandbox-virtual-account"
 METADATA_VALUE_LIMIT = 128
@@ -37,6 +37,8 @@ class ChatRequest:
     request_timeout_s: float | None
     """Per attempt; None when the client set no limit."""
     ttft_timeout_s: float | None
+    fallbacks: tuple[Card, ...] = ()
+    """Targets of a virtual model that step in, by priority, when the one before failed."""
 
 
 def read_metadata(scope: Scope) -> dict[str, str]:
@@ -89,8 +91,8 @@ def parse_body(raw: bytes) -> dict[str, Any]:
 
 def admit(scope: Scope, body: dict[str, Any]) -> ChatRequest:
     """Check access to the model, then the rest of the body."""
-    card = BY_NAME.get(body["model"])
-    if card is None:
+    cards = targets(body["model"])
+    if not cards:
         raise envelope.forbidden(SUBJECT, body["model"])
     _check_messages(body.get("messages"))
     stream, options = body.get("stream", False), body.get("stream_options")
@@ -100,12 +102,13 @@ def admit(scope: Scope, body: dict[str, Any]) -> ChatRequest:
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise envelope.bad_request("max_tokens: must be a positive integer")
     return ChatRequest(
-        card=card,
+        card=cards[0],
         body=body,
         streaming=stream,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         request_timeout_s=_milliseconds(scope, b"x-tfy-request-timeout"),
         ttft_timeout_s=_milliseconds(scope, b"x-tfy-ttft-timeout-ms") if stream else None,
+        fallbacks=cards[1:],
     )
 
 

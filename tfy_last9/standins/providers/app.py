@@ -120,10 +120,11 @@ class Providers:
             turn.faults.append(str(late))
 
     async def _respond(self, turn: Turn, request: dict[str, object], send: Send) -> None:
-        failing = self._faults.strike("provider_errors", turn.vendor.name)
+        down = self._faults.strike("provider_down", turn.vendor.name)
+        failing = down or self._faults.strike("provider_errors", turn.vendor.name)
         if failing is not None:
             turn.faults.append(str(failing))
-            status = BROKEN if turn.k % 2 else OVERLOADED
+            status = BROKEN if down is None and turn.k % 2 else OVERLOADED
             await self._fail(turn, status, "The service is overloaded, please retry later.", send)
             return
         served = turn.vendor.served.get(turn.model)
