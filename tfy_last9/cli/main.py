@@ -21,6 +21,7 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli import judging
 from tfy_last9.cli.comparing import baseline_run, compare_runs
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.doctor import DoctorRequest, examine
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
 from tfy_last9.cli.live import LiveRequest, fetch_live
@@ -185,6 +186,27 @@ def report(run: RunArgument, github: GitHubOption = None) -> None:
     verdict = judging.render_again(folder)
     tell_github(github_wanted(github, Path("slo")), folder, verdict, json=False)
     Console().say(f"reports written: {folder.path}")
+
+
+@app.command()
+def doctor(
+    scenario: Annotated[
+        Path, typer.Option(help="Its first target is sent one request.")
+    ] = Path("scenarios/smoke.yaml"),
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Ask Last9 what its docs leave open; write samples without texts here."),
+    ] = None,
+    last9_only: Annotated[
+        bool, typer.Option("--last9-only", help="Send nothing to the gateway.")
+    ] = False,
+) -> None:
+    """Check the set-up step by step: token, region, OTLP settings, one request followed to its trace.
+
+    Example: tfy-last9 doctor --record samples/
+    """
+    request = DoctorRequest(scenario, record, last9_only)
+    raise typer.Exit(examine(request, read_environment(), Console()))
 
 
 @app.command()

@@ -145,6 +145,13 @@ class Caller:
             waited_s += pause_s
         raise self._given_up(call, attempt, answer, failure) from failure
 
+    def once(self, call: Call, headers: Mapping[str, str]) -> Answer:
+        """Return the first answer, whatever it is."""
+        answer, failure = self._attempt(call, headers)
+        if answer is None:
+            raise self._given_up(call, 1, None, failure) from failure
+        return answer
+
     def _attempt(
         self, call: Call, headers: Mapping[str, str]
     ) -> tuple[Answer | None, httpx.HTTPError | None]:

@@ -188,6 +188,21 @@ class Last9Client:
             raise self._refusal(answer, what, write=method == "PUT")
         return answer.body
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, str],
+        document: object,
+        *,
+        patient: bool = True,
+    ) -> Answer:
+        """Return an answer whatever its status; `patient=False` takes a failure for an answer at once."""
+        if patient:
+            return self._send(method, path, parameters, document)
+        call = Call(method, self._access.base_url + path, parameters, document)
+        return self._caller.once(call, {last9.TOKEN_HEADER: f"Bearer {self._access.token()}"})
+
     def count_unreadable(self, rows: int) -> None:
         """Add rows that could not be read."""
         with self._lock:

@@ -1,0 +1,161 @@
+"""`doctor`: the set-up checks, executed one after the other, and what the real Last9 does where docs are silent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from tfy_last9.adapters.clock import SystemClock
+from tfy_last9.adapters.environment import gateway_settings
+from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.adapters.last9.catalogue import Catalogue
+from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.experiments import Experiments, Observation
+from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
+from tfy_last9.cli.console import Console
+from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
+from tfy_last9.errors import ConfigurationError, ExitCode, MissingSettings, TfyError
+from tfy_last9.model.run import Window
+from tfy_last9.wire.last9_queries import spans_of_service
+
+LOOK_BACK_S = 900
+"""Of experiments and catalogue: long enough to hold the probe, short enough to stay cheap."""
+OTLP_PATH = "/v1/traces"
+_SWITCHES = "switches.json"
+_NS_PER_S = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRequest:
+    """The command line of `doctor`."""
+
+    scenario: Path
+    record: Path | None
+    last9_only: bool
+
+
+def examine(request: DoctorRequest, environment: Mapping[str, str], console: Console) -> ExitCode:
+    """Run every check that can be run; return the code of the first that failed."""
+    settings = from_environment(environment)
+    if settings is None:
+        raise MissingSettings(
+            "LAST9_REFRESH_TOKEN is not set, so that nothing can be checked",
+            hint="set it to a refresh token with read scope (environment or .env)",
+        )
+    doctor = _Doctor(console)
+    doctor.check("Last9 token and region", lambda: check_last9(settings, console))
+    doctor.check("OTLP endpoint and header", lambda: check_otlp(environment, console))
+    if not request.last9_only:
+        doctor.check(
+            "gateway key, model, trace header, and the trace in Last9",
+            lambda: _follow_probe(request, environment, settings, console),
+        )
+    doctor.check("attributes of the gateway's spans", lambda: _attributes(settings, console))
+    if request.record is not None:
+        folder = request.record
+        doctor.check("open questions about Last9", lambda: record(folder, settings, console))
+    return doctor.code
+
+
+class _Doctor:
+    """Goes on after a failed check: the next one may show why."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.code = ExitCode.PASS
+
+    def check(self, name: str, run: Callable[[], None]) -> None:
+        """Run one check and print how it went."""
+        try:
+            run()
+        except TfyError as error:
+            self._console.result(f"FAIL  {name}: {error.message}")
+            if error.hint:
+                self._console.result(f"      fix: {error.hint}")
+            if self.code is ExitCode.PASS:
+                self.code = error.exit_code
+        else:
+            self._console.result(f"ok    {name}")
+
+
+def check_otlp(environment: Mapping[str, str], console: Console) -> None:
+    """Check the form of the OTLP settings: the mistakes that lose every trace without an error."""
+    endpoint = environment.get("LAST9_OTLP_ENDPOINT", "")
+    header = environment.get("LAST9_OTLP_AUTH", "")
+    if not endpoint and not header:
+        console.say("doctor: LAST9_OTLP_ENDPOINT is not set, so its form is not checked")
+        return
+    if endpoint and not endpoint.endswith(OTLP_PATH):
+        raise ConfigurationError(
+            f"the OTLP endpoint does not end in {OTLP_PATH}",
+            hint=f"TrueFoundry sends to exactly what is entered: append {OTLP_PATH}",
+        )
+    if header and not header.startswith("Basic "):
+        raise ConfigurationError(
+            "the OTLP Authorization value does not begin with `Basic `",
+            hint="copy the whole value from Last9, Integrations > OpenTelemetry, the word included",
+        )
+
+
+def _follow_probe(
+    request: DoctorRequest,
+    environment: Mapping[str, str],
+    settings: Last9Settings,
+    console: Console,
+) -> None:
+    """Send one request to the first target of the scenario and follow its trace."""
+    gateway = gateway_settings(environment)
+    scenario = load_scenario(request.scenario)
+    scenario = replace(scenario, targets=scenario.targets[:1], arms=None)
+    probes = check_gateway(scenario, gateway, {}, console)
+    follow_one_trace(probes, settings, console)
+
+
+def _attributes(settings: Last9Settings, console: Console) -> None:
+    with Last9Client(settings, SystemClock()) as client:
+        names = Catalogue(client).attributes(spans_of_service(settings.service), _recent())
+    gateway = sum(name.startswith(("tfy.", "gen_ai.")) for name in names)
+    console.say(
+        f"doctor: spans of {settings.service} carry {len(names)} attributes, {gateway} of them"
+        " tfy.* or gen_ai.*"
+    )
+    if not gateway:
+        raise ConfigurationError(
+            f"no span of {settings.service!r} with tfy.* or gen_ai.* attributes in the last"
+            f" {LOOK_BACK_S // 60} minutes",
+            hint="set LAST9_SERVICE to the gateway's service name as Last9 shows it",
+        )
+
+
+def record(folder: Path, settings: Last9Settings, console: Console) -> None:
+    """Run the experiments; write each sample, without texts, and the switches that match."""
+    with Last9Client(settings, SystemClock()) as client:
+        observations = Experiments(client, settings.service, _recent()).run()
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in observations:
+        sample = {"switch": one.switch, "value": one.value, "said": one.said, "answer": one.sample}
+        (folder / f"{one.switch}.json").write_bytes(_json(sample))
+        console.result(f"      {one.switch:<20} {one.value or 'not shown':<12} {one.said}")
+    known = {one.switch: one.value for one in observations if one.value is not None}
+    (folder / _SWITCHES).write_bytes(_json(known))
+    console.result(f"      samples without texts are in {folder}; the stand-in that behaves alike:")
+    console.result(f"      {switches(observations)}")
+
+
+def switches(observations: tuple[Observation, ...]) -> str:
+    """Return the options of the stand-in that match what was seen."""
+    options = [f"--{one.switch} {one.value}" for one in observations if one.value is not None]
+    return " ".join(["python -m tfy_last9.standins last9 --journal FILE", *options])
+
+
+def _recent() -> Window:
+    now_ns = time.time_ns()
+    return Window(now_ns - LOOK_BACK_S * _NS_PER_S, now_ns + _NS_PER_S)
+
+
+def _json(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
