@@ -57,6 +57,9 @@ class SettleOutcome:
     """Why the evidence is not up to date; None when the last look succeeded."""
     looked_ns: int | None = None
     """When the last look at everything began that nothing was cut from; None without one."""
+    displaced_ns: int | None = None
+    """How far outside the window a trace of the run starts, below 0 before it; None for nowhere: the
+    clocks of generator and gateway differ by at least so much."""
 
 
 def watch(
@@ -151,6 +154,7 @@ class _Waiting:
     seen_everything: bool = False
     last_was_everything: bool = False
     looked_ns: int | None = None
+    displaced_ns: int | None = None
 
     def look(self) -> None:
         """Look once: everything the first time and once more when complete, else what is missing.
@@ -176,11 +180,14 @@ class _Waiting:
         if self.error is not None:
             return
         if not self.is_complete:
+            self._look_up_all(until_displaced=True)
+        if self.displaced_ns is not None and self.error is None:
+            self._look_where_clocks_differ()
             self._look_up_all()
         if self.is_complete and not self.last_was_everything:
             self.look()
 
-    def _look_up_all(self) -> None:
+    def _look_up_all(self, *, until_displaced: bool = False) -> None:
         """Ask for the outstanding traces one by one: they may be where no window looks for them."""
         around = Window(
             self.window.start_ns - _LOOK_UP_MARGIN_NS, self.window.end_ns + _LOOK_UP_MARGIN_NS
@@ -195,6 +202,20 @@ class _Waiting:
                 failed_in_a_row += 1
                 if failed_in_a_row == _MOST_FAILED_LOOK_UPS:
                     break
+            if until_displaced and self.displaced_ns is not None:
+                break
+        self._note()
+
+    def _look_where_clocks_differ(self) -> None:
+        """Look at everything where the run is in the gateway's time, as one trace outside shows."""
+        assert self.displaced_ns is not None
+        edge_ns = self.window.start_ns if self.displaced_ns < 0 else self.window.end_ns
+        seen_ns, length_ns = edge_ns + self.displaced_ns, self.window.end_ns - self.window.start_ns
+        there = Window(seen_ns - length_ns, seen_ns + length_ns)
+        try:
+            self._add(self.source.run(self.run_id, there, self.book.trace_ids()))
+        except TfyError as error:
+            self.error = _told(error)
         self._note()
 
     def outcome(self, left: Outstanding) -> SettleOutcome:
@@ -210,6 +231,7 @@ class _Waiting:
             problems=tuple(sorted(self.problems)),
             error=self.error,
             looked_ns=self.looked_ns,
+            displaced_ns=self.displaced_ns,
         )
 
     def _look_at_everything(self) -> None:
@@ -228,9 +250,17 @@ class _Waiting:
         asked_ns = self.clock.now_ns()
         spans = self.source.trace(trace_id, around)
         self.looked_up += 1
+        if spans:
+            self._note_place(min(span.start_ns for span in spans))
         # An empty window: this look says nothing about other traces.
         nowhere = Window(asked_ns, asked_ns)
         self._add((Page(nowhere, asked_ns, roots_only=False, spans=spans, truncated=()),))
+
+    def _note_place(self, start_ns: int) -> None:
+        if start_ns < self.window.start_ns:
+            self.displaced_ns = start_ns - self.window.start_ns
+        elif start_ns >= self.window.end_ns:
+            self.displaced_ns = start_ns - self.window.end_ns
 
     def _add(self, pages: Iterable[Page]) -> None:
         for page in pages:

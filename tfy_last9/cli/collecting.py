@@ -125,6 +125,8 @@ class Collector:
             counting = Counting(self._client, self._settings.service, self._settings.page_limit)
             self._counts, warnings = count(counting, self._objectives, manifest)
             self._warnings += warnings
+        if outcome.displaced_ns is not None:
+            self._warnings += (_displaced(outcome.displaced_ns),)
         console.say(_told(outcome, (self._clock.now_ns() - last_finish_ns) / _NS_PER_S))
         return self._record(window, outcome, error=outcome.error)
 
@@ -223,6 +225,14 @@ def run_window(manifest: Manifest) -> Window | None:
         return None
     end_ns = manifest.end_ns or manifest.start_ns + int(manifest.scenario.duration_s * _NS_PER_S)
     return Window(manifest.start_ns - PAD_NS, end_ns + PAD_NS)
+
+
+def _displaced(by_ns: int) -> str:
+    seconds, side = abs(by_ns) / _NS_PER_S, "before" if by_ns < 0 else "after"
+    return (
+        f"traces of the run start {seconds:.0f} s {side} it: the clocks of this machine and of the"
+        " gateway differ (check NTP on both); durations are not affected"
+    )
 
 
 def _told(outcome: SettleOutcome, after_s: float) -> str:

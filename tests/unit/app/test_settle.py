@@ -32,6 +32,17 @@ class FakeClock:
         self.now += int(seconds * S)
 
 
+class Named(str):
+    """A span that stands for its whole trace: a name, and when it starts."""
+
+    __slots__ = ("start_ns",)
+
+    def __new__(cls, name, start_s):
+        made = super().__new__(cls, name)
+        made.start_ns = int(start_s * S)
+        return made
+
+
 @dataclass
 class FakeSource:
     """Traces are names; each is visible from an instant on, in the window where it started."""
@@ -80,7 +91,9 @@ class FakeSource:
 
     def trace(self, trace_id, window):
         self._called("trace", (trace_id, window))
-        return [trace_id] if self.visible_s.get(trace_id, 1e9) * S <= self.clock.now else []
+        if self.visible_s.get(trace_id, 1e9) * S > self.clock.now:
+            return []
+        return [Named(trace_id, self.starts_s.get(trace_id, 1))]
 
     def named(self, name):
         return [call for call in self.calls if call[0] == name]
@@ -360,3 +373,21 @@ def test_before_the_load_starts_nothing_is_asked():
     outcome = watch(source, FakeBook([]), clock, "r", 90 * S, 40.0, 5.0, lambda: clock.now > 60 * S)
     assert source.calls == []
     assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("skew_s", [-300, 300])
+def test_a_gateway_whose_clock_is_off_loses_nothing(skew_s):
+    """Its spans start outside the window; by id alone only the first 500 would be found."""
+    names = [f"t{number}" for number in range(MOST_LOOK_UPS + 100)]
+    starts = {name: skew_s + number % 100 for number, name in enumerate(names)}
+    outcome, source, _, book = run(dict.fromkeys(names, 0), starts_s=starts)
+    assert outcome.settled
+    assert book.found == set(names)
+    assert len(source.named("trace")) == 1
+    assert outcome.displaced_ns == (-300 * S if skew_s < 0 else 200 * S)
+
+
+def test_traces_that_are_where_they_should_be_displace_nothing():
+    outcome, _, _, _ = run({"a": 0, "b": 0}, by_id_only=frozenset({"b"}))
+    assert outcome.settled
+    assert outcome.displaced_ns is None
