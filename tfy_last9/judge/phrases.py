@@ -193,6 +193,8 @@ def _duration(seconds: int) -> str:
 def _shortcoming(quality: Quality) -> str:
     if quality.has and not quality.where and not quality.limits:
         return f"without {' or '.join(quality.has)}"
+    if not quality.has and not quality.limits:
+        return "other than " + _conditions_named(quality.where)
     return "not good in every respect"
 
 
@@ -223,6 +225,10 @@ def _population_noun(population: Population) -> str:
 def _conditions(conditions: tuple[Condition, ...]) -> str:
     if any(condition.field in ("outcome", "status") for condition in conditions):
         return "in error"
-    return "with " + " and ".join(
+    return f"with {_conditions_named(conditions)}"
+
+
+def _conditions_named(conditions: tuple[Condition, ...]) -> str:
+    return " and ".join(
         f"{condition.field} {' or '.join(condition.values)}" for condition in conditions
     )

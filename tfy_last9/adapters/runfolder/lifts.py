@@ -20,7 +20,9 @@ LABELS = (
     *("provider", "model", "route", "target", "phase", "arm", "size_band", "worker"),
     *("finish_reason", "region", "env"),
 )
-MOST = 5
+MOST = 3
+WEAKEST = 1.2
+"""A smaller factor may be beyond chance and still say nothing."""
 
 COUNTS = """
 SELECT label, value, count(*) AS n, count(*) FILTER (is_bad) AS bad
@@ -42,11 +44,14 @@ def read_lifts(
     ).fetchall()
     everything, bad_ones = totals[0]
     candidates = [row for row in rows if row[2] < everything and row[3] > 0]
+    candidates.sort(key=lambda row: LABELS.index(row[0]))
     lifts = []
     for label, value, n, bad in candidates:
         each = alpha / len(candidates) / 2.0
         low = lower_bound(bad, n, each)
         rest = upper_bound(bad_ones - bad, everything - n, each)
-        if low > rest:
+        # One provider has one model and one route: the same requests under another name are no news.
+        known_already = any((one.bad, one.total) == (bad, n) for one in lifts)
+        if low > WEAKEST * rest and not known_already:
             lifts.append(Lift(label, value, bad, n, low / rest))
     return tuple(sorted(lifts, key=lambda lift: (-lift.factor, lift.label, lift.value))[:MOST])

@@ -2,8 +2,9 @@
 
 Asked only for findings that did not pass. A request's time is cut into queue (due until started), gateway
 (everything that is neither queue nor provider, the network included), provider wait (until the provider's
-first token, failed attempts included) and streaming. What a stage explains is its mean excess over good
-requests of the same group, or of all groups where the group has too few good ones.
+first token, failed attempts included) and streaming. Time in queue and gateway serves nobody, so that all of
+it explains; a provider's time explains as far as it exceeds that of good requests of the same group, or of
+all groups where the group has too few good ones. A gateway that is slow to everybody is named all the same.
 """
 
 from __future__ import annotations
@@ -151,7 +152,8 @@ def _stages(
     if True not in found:
         return ()
     usual = found.get(False, (0.0,) * len(STAGES))
-    excess = [max(0.0, b - g) for b, g in zip(found[True], usual, strict=True)]
+    spared = (0.0, 0.0, *usual[2:])
+    excess = [max(0.0, b - g) for b, g in zip(found[True], spared, strict=True)]
     whole = sum(excess)
     if not whole:
         return ()

@@ -60,14 +60,16 @@ def test_the_slow_stage_is_named_with_its_share_and_times(tmp_path):
         "streaming": {"stream": 3500},
     }.items():
         stage = stage_of(tmp_path / name, **slow)
-        assert (stage.name, stage.share) == (name, 1.0)
+        assert stage.name == name
+        assert stage.share > 0.99
         assert round(stage.bad_ms - stage.good_ms) == 3000
 
 
 def test_a_late_first_token_is_never_blamed_on_streaming(tmp_path):
     objective = Ask().threshold("ttft_ms", 1000)
     stage = stage_of(tmp_path, objective, wait=3300, stream=9000)
-    assert (stage.name, stage.share) == ("provider wait", 1.0)
+    assert stage.name == "provider wait"
+    assert stage.share > 0.99
 
 
 def test_a_failed_attempt_counts_as_waiting_for_a_provider(tmp_path):
@@ -75,7 +77,8 @@ def test_a_failed_attempt_counts_as_waiting_for_a_provider(tmp_path):
     failed = replace(model, span_id="f" * 16, status=SpanStatus.ERROR, duration_ns=3 * S)
     requests = [request(seq) for seq in range(30)] + [(row, [root, failed, model])]
     stage = only(explained(tmp_path, requests, total())).stages[0]
-    assert (stage.name, stage.share) == ("provider wait", 1.0)
+    assert stage.name == "provider wait"
+    assert stage.share > 0.99
 
 
 def test_a_provider_that_is_always_slow_is_held_against_the_others(tmp_path):
@@ -85,9 +88,9 @@ def test_a_provider_that_is_always_slow_is_held_against_the_others(tmp_path):
     ]
     why = only(explained(tmp_path, requests, total()))
     assert dict(why.where)["provider"][0].name == "gemini"
-    assert sentence(why) == "provider wait explains 100 % of it"
+    assert sentence(why) == "provider wait explains 99.5 % of it"
     assert any(
-        line.startswith("time: provider wait 100 %, 2.3 s (good ones 300 ms)")
+        line.startswith("time: provider wait 99.5 %, 2.3 s (good ones 300 ms)")
         for line in details(why)
     )
 
@@ -133,3 +136,11 @@ def test_missing_traces_say_where_and_no_stage(tmp_path):
     why = only(explained(tmp_path, requests, objective))
     assert dict(why.where)["seen"][0].name == "missing"
     assert why.stages == ()
+
+
+def test_a_gateway_that_is_slow_to_everybody_is_named(tmp_path):
+    """Good requests waited for it too: a comparison with them alone would blame the provider."""
+    requests = [request(seq, gateway=310, wait=200 + seq % 10 * 50) for seq in range(60)]
+    why = only(explained(tmp_path, requests, Ask().threshold("ttft_ms", 750)))
+    assert why.stages[0].name == "gateway"
+    assert why.stages[0].share > 0.5
