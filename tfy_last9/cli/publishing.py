@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.cli.page import REPORT, report_page
 from tfy_last9.model.run import Manifest
 from tfy_last9.model.verdict import Exemplar, Verdict
 from tfy_last9.reports import ctrf, github, junit, openmetrics, summary, verdict_json
@@ -50,6 +51,8 @@ def write_reports(folder: RunFolder, verdict: Verdict, links: Callable[[Exemplar
     }
     for name, text in texts.items():
         folder.write(folder.path / name, text.encode())
+    page = report_page(folder, verdict, links)
+    folder.write(folder.path / REPORT, page.encode("utf-8", "replace"))
 
 
 def run_facts(manifest: Manifest) -> ctrf.RunFacts:

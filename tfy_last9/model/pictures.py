@@ -144,3 +144,28 @@ class Pictures:
     """From the client's finish to first sight in Last9; None when no lag is known."""
     flows: tuple[Flow, ...]
     worst: tuple[Waterfall, ...]
+
+
+_NOTHING = Timeline((), 0)
+NO_PICTURES = Pictures(
+    step_s=1.0,
+    columns=1,
+    phases=(),
+    providers=(),
+    rates=_NOTHING,
+    in_flight=_NOTHING,
+    errors=_NOTHING,
+    tokens=_NOTHING,
+    cost=_NOTHING,
+    spend=(),
+    hub_lag_ms=_NOTHING,
+    start_lag_ms=_NOTHING,
+    cpu_percent=_NOTHING,
+    heats=(),
+    histograms=(),
+    limits=(),
+    lag=None,
+    flows=(),
+    worst=(),
+)
+"""Of a folder whose ledger is gone: the verdict can still be shown."""

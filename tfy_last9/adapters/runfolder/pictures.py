@@ -9,6 +9,8 @@ from tfy_last9.adapters.runfolder import pictures_sql as sql
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.database import literal
 from tfy_last9.adapters.runfolder.distributions import read_heats, read_histograms, read_lag
+from tfy_last9.adapters.runfolder.join import complete
+from tfy_last9.adapters.runfolder.reduce import required_roles
 from tfy_last9.adapters.runfolder.worst import read_worst
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Book, Operator, Threshold
@@ -204,15 +206,16 @@ class _Album:
 
     def _phases(self) -> tuple[Stretch, ...]:
         rows = self._rows(sql.PHASES)
-        ends = [row[1] for row in rows[1:]] + [self._columns * self._step_s]
+        ends = [*(row[1] for row in rows), self._columns * self._step_s][1:]
         return tuple(
             Stretch(name, _rounded(start), _rounded(end), judged)
             for (name, start, judged), end in zip(rows, ends, strict=True)
         )
 
     def _flows(self) -> tuple[Flow, ...]:
+        shown = complete(required_roles(self._objectives), outcome="l.outcome")
         asked = str(self._folder.spans_path.is_file()).lower()
-        flows = [Flow(*row) for row in self._rows(sql.FLOWS.format(asked=asked))]
+        flows = [Flow(*row) for row in self._rows(sql.FLOWS.format(asked=asked, complete=shown))]
         unreported = self._verdict.accounting.unreported
         return (
             (*flows, Flow("unreported", "none expected", unreported)) if unreported else (*flows,)

@@ -42,7 +42,7 @@ FROM measured WHERE is_judged GROUP BY ALL ORDER BY ALL
 """
 
 HISTOGRAM_BINS = f"""
-SELECT measure, provider, floor({BINS_PER_DECADE} * log10(greatest(v, 1)))::INTEGER AS bin, count(*)
+SELECT measure, provider, floor({BINS_PER_DECADE} * log10(greatest(v, CASE measure WHEN 'lag' THEN 10 ELSE 1 END)))::INTEGER AS bin, count(*)
 FROM measured WHERE is_judged AND v IS NOT NULL GROUP BY ALL ORDER BY ALL
 """  # noqa: S608 - constants
 
@@ -106,6 +106,7 @@ SELECT CASE WHEN l.outcome = 'missed' THEN 'missed'
             WHEN NOT j.is_expected AND j.is_joined THEN 'found, optional'
             WHEN NOT j.is_expected THEN 'none expected'
             WHEN j.is_joined AND j.is_late THEN 'late'
+            WHEN j.is_joined AND NOT {complete} THEN 'incomplete'
             WHEN j.is_joined THEN 'on time'
             WHEN j.is_conflict THEN 'conflict'
             ELSE 'lost' END AS fate,
