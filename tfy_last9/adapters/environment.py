@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from tfy_last9.adapters.network import CA_BUNDLE, Proxy, proxy_for
 from tfy_last9.errors import ConfigurationError, MissingSettings
 from tfy_last9.model.scenario import Scenario
 
@@ -31,6 +32,9 @@ class GatewaySettings:
 
     url: str
     api_key: str = field(repr=False)
+    proxy: Proxy | None = None
+    ca_bundle: str | None = None
+    """PEM file of authorities to trust besides the system's."""
 
 
 def read_environment(dotenv: Path = Path(".env")) -> dict[str, str]:
@@ -54,7 +58,13 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
     for name, value in (("TFY_GATEWAY_URL", url), ("TFY_API_KEY", key)):
         if not value:
             raise MissingSettings(f"{name} is not set", hint=GATEWAY_REMEDIES)
-    return GatewaySettings(checked_url("TFY_GATEWAY_URL", url), checked_key("TFY_API_KEY", key))
+    url = checked_url("TFY_GATEWAY_URL", url)
+    return _reached(url, checked_key("TFY_API_KEY", key), environment)
+
+
+def _reached(url: str, key: str, environment: Mapping[str, str]) -> GatewaySettings:
+    proxy = proxy_for(url, environment)
+    return GatewaySettings(url, key, proxy, environment.get(CA_BUNDLE) or None)
 
 
 def arm_gateways(environment: Mapping[str, str], scenario: Scenario) -> dict[str, GatewaySettings]:
@@ -68,7 +78,7 @@ def arm_gateways(environment: Mapping[str, str], scenario: Scenario) -> dict[str
                     hint="set it (environment or .env), or take it out of the scenario's arms",
                 )
         url = checked_url(arm.gateway, environment[arm.gateway])
-        found[arm.name] = GatewaySettings(url, checked_key(arm.key, environment[arm.key]))
+        found[arm.name] = _reached(url, checked_key(arm.key, environment[arm.key]), environment)
     return found
 
 

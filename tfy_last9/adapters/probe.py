@@ -5,12 +5,12 @@ Goes through httpx in the judging process, so that it needs no Locust and is a c
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 
 import httpx
 
 from tfy_last9.adapters.environment import GatewaySettings
+from tfy_last9.adapters.network import certificates
 from tfy_last9.model.scenario import Limits, Prompt, Target
 from tfy_last9.wire import chat
 from tfy_last9.wire.gateway import (
@@ -52,10 +52,11 @@ def probe(
     }
     timeout = httpx.Timeout(limits.total_s, connect=limits.connect_s)
     body = chat.request_body(target, prompt)
-    certificates = ssl.create_default_context()
+    proxy = None if gateway.proxy is None else gateway.proxy.url
+    trusted = certificates(gateway.ca_bundle)
     try:
-        with (  # as the load goes: through no proxy, with the certificates that SSL_CERT_FILE names
-            httpx.Client(timeout=timeout, trust_env=False, verify=certificates) as client,
+        with (  # as the load goes: through the same proxy, trusting the same authorities
+            httpx.Client(timeout=timeout, trust_env=False, verify=trusted, proxy=proxy) as client,
             client.stream("POST", gateway.url + chat.PATH, json=body, headers=headers) as response,
         ):
             return _read(target, response)

@@ -12,6 +12,8 @@ from typing import Any
 import openai
 import orjson
 
+from tfy_last9.adapters.environment import GatewaySettings
+from tfy_last9.adapters.network import certificates
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.call import Answer, Call
@@ -30,13 +32,19 @@ _SDK_ARGUMENTS = ("model", "messages", "stream", "stream_options", "max_tokens")
 class OpenAiDriver:
     """Sends calls through one shared `openai.OpenAI` client."""
 
-    def __init__(self, base_url: str, api_key: str, limits: Limits) -> None:
+    def __init__(self, gateway: GatewaySettings, limits: Limits) -> None:
         timeout = openai.Timeout(
             limits.total_s, connect=limits.connect_s, read=max(limits.first_token_s, limits.idle_s)
         )
         self._aborted = False
+        proxy = None if gateway.proxy is None else gateway.proxy.url
+        trusted = certificates(gateway.ca_bundle)
         self._client = openai.OpenAI(
-            base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout
+            base_url=gateway.url,
+            api_key=gateway.api_key,
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultHttpxClient(trust_env=False, verify=trusted, proxy=proxy),
         )
 
     def send(self, call: Call, answer: Answer) -> None:

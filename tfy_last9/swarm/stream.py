@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 import orjson
 
+from tfy_last9.adapters.network import Proxy, certificates
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.attempt import Attempt, RunOver
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.deadlines import Deadlines
+from tfy_last9.swarm.dialing import Dialler, ProxyRefused
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
 from tfy_last9.swarm.transport import Connection, KernelClock, Origin
 from tfy_last9.wire import chat
@@ -31,13 +33,22 @@ _OK = range(200, 300)
 class StreamDriver:
     """Sends calls on pooled connections; one greenlet per call."""
 
-    def __init__(self, base_url: str, api_key: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        limits: Limits,
+        *,
+        proxy: Proxy | None = None,
+        ca_bundle: str | None = None,
+    ) -> None:
         self._origin = Origin.parse(base_url)
         self._path = self._origin.base_path + chat.PATH
         self._key = api_key
         self._connect_ns = int(limits.connect_s * _NS_PER_S)
         self._limits = TimeLimits.of(limits)
-        self._tls = tls_context() if self._origin.tls else None
+        tls = tls_context(ca_bundle) if self._origin.tls else None
+        self._dialler = Dialler(self._origin, tls, proxy)
         self._idle: list[Connection] = []
         self._deadlines = Deadlines()
         self._clock_read_ns = time.monotonic_ns()
@@ -106,7 +117,7 @@ class StreamDriver:
 
     def _connect(self, answer: Answer) -> Connection:
         before_ns = time.monotonic_ns()
-        connection = Connection(self._origin, self._tls)
+        connection = self._dialler.dial()
         answer.connect_ns = time.monotonic_ns() - before_ns
         return connection
 
@@ -148,9 +159,9 @@ class StreamDriver:
         return request_head("POST", self._path, _merged(headers, call.headers)) + body
 
 
-def tls_context() -> ssl.SSLContext:
+def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
     """Return a context that verifies certificates and offers HTTP/1.1 alone."""
-    context = ssl.create_default_context()
+    context = certificates(ca_bundle)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -174,6 +185,8 @@ def _blame(answer: Answer, error: OSError | UnicodeError, *, connected: bool) ->
 
 def connect_error_type(error: OSError | UnicodeError) -> str:
     """Return the ledger's name for what went wrong while connecting."""
+    if isinstance(error, ProxyRefused):
+        return "proxy_refused"
     if isinstance(error, ssl.SSLCertVerificationError):
         return "certificate_refused"
     if isinstance(error, ssl.SSLError):

@@ -13,9 +13,8 @@ import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
-
-from gevent import socket
 
 _SO_TIMESTAMPNS = getattr(
     stdlib_socket, "SO_TIMESTAMPNS", 35
@@ -92,27 +91,23 @@ class Connection:
 
     __slots__ = ("_incoming", "_outgoing", "_tls", "idle_since_ns", "sock")
 
-    def __init__(self, origin: Origin, context: ssl.SSLContext | None) -> None:
-        """Connect, and shake hands for https. Raises OSError (`ssl.SSLError` is one).
+    def __init__(self, origin: Origin, context: ssl.SSLContext | None, sock: Any) -> None:
+        """Take a connected socket, and shake hands for https. Raises OSError (`ssl.SSLError` is one).
 
         It waits for as long as the operating system does: run it inside an `Attempt`.
         """
-        self.sock = socket.create_connection((origin.host, origin.port))
+        self.sock = sock
         self.idle_since_ns = 0
         self._tls: ssl.SSLObject | None = None
-        try:
-            self.sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-            ask_for_stamps(self.sock)
-            if origin.tls:
-                assert context is not None
-                self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-                self._tls = context.wrap_bio(
-                    self._incoming, self._outgoing, server_hostname=origin.host
-                )
-                self._shake_hands(self._tls)
-        except BaseException:
-            self.sock.close()
-            raise
+        self.sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+        ask_for_stamps(self.sock)
+        if origin.tls:
+            assert context is not None
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = context.wrap_bio(
+                self._incoming, self._outgoing, server_hostname=origin.host
+            )
+            self._shake_hands(self._tls)
 
     def _shake_hands(self, tls: ssl.SSLObject) -> None:
         while True:

@@ -117,7 +117,9 @@ def make_driver(name: DriverName, gateway: GatewaySettings, limits: Limits) -> D
     if name is DriverName.OPENAI:
         from tfy_last9.swarm.sdk import OpenAiDriver  # noqa: PLC0415 - costs 0.5 s that few runs need
 
-        return OpenAiDriver(gateway.url, gateway.api_key, limits)
+        return OpenAiDriver(gateway, limits)
     from tfy_last9.swarm.stream import StreamDriver  # noqa: PLC0415 - the other of the pair
 
-    return StreamDriver(gateway.url, gateway.api_key, limits)
+    return StreamDriver(
+        gateway.url, gateway.api_key, limits, proxy=gateway.proxy, ca_bundle=gateway.ca_bundle
+    )

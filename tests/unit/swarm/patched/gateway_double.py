@@ -59,12 +59,12 @@ ANSWER = HEAD + chunk(event("a")) + chunk(event("b")) + chunk(FINISH + USAGE) + 
 class Gateway:
     """Answers each request by calling `script(connection)`; counts connections and keeps requests."""
 
-    def __init__(self, script, **tls):
+    def __init__(self, script, listener=("127.0.0.1", 0), **tls):
         self._script = script
         self.connections = 0
         self.requests = []
         self.sent_ns = []
-        self._server = StreamServer(("127.0.0.1", 0), self._serve, **tls)
+        self._server = StreamServer(listener, self._serve, **tls)
         self._server.start()
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://localhost:{self._server.server_port}/tenant"
