@@ -23,9 +23,10 @@ _BY_CODE = {
     "invalid_run": "lower the rate, raise limits.users, or add --processes, then run the gate again",
     "unreadable": "keep the run folder for a bug report: Last9's answer has another shape than known",
     "accounting": "the run folder contradicts itself: keep it for a bug report, run the gate again",
+    "uncovered": "add a critical trace-completeness objective, as in slo/traces.yaml",
     "no_expected_traces": "look at what was refused: tfy-last9 traces {run} --failed",
 }
-_FETCH_AGAIN = ("no_evidence", "evidence_unavailable", "truncated")
+_FETCH_AGAIN = ("no_evidence", "evidence_unavailable", "truncated", "uncovered")
 
 
 def advice(

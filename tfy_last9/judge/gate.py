@@ -13,6 +13,7 @@ from tfy_last9.errors import ExitCode
 from tfy_last9.judge import canary
 from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
+from tfy_last9.judge.coverage import covered
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted, without_ledger
 from tfy_last9.judge.live import needs_ledger
 from tfy_last9.judge.losses import explained, steady_loss
@@ -89,7 +90,10 @@ def judge(
         validity=validity,
         next_steps=(),
     )
-    verdict = _obstructed(verdict, found) if found else _folded(verdict, manifest)
+    if found:
+        verdict = _obstructed(verdict, found)
+    else:
+        verdict = covered(_folded(verdict, manifest), objectives, accounting)
     return replace(verdict, next_steps=advice(verdict, manifest, evidence))
 
 

@@ -187,3 +187,25 @@ def test_folding_nothing_is_left_to_the_gate():
     """`fold` alone would call an empty set PASS; the gate refuses it before folding."""
     assert fold([], on_inconclusive=OnInconclusive.FAIL) is State.PASS
     assert verdict([], {}).state is State.ERROR
+
+
+def test_spans_of_the_traces_that_happened_to_arrive_do_not_pass():
+    """Survivorship: the lost 60 % may be the slow ones, and no objective asks for completeness."""
+    few = accounting(joined=400, lost=600, complete=400)
+    found = verdict([span_latency()], {"provider-latency": (tally(total=400),)}, accounting=few)
+    assert (found.state, found.exit_code, found.reason_code) == (State.NO_DATA, 22, "uncovered")
+    assert "60 %" in found.reason
+    assert any("collect" in step for step in found.next_steps)
+
+
+def test_what_is_unseen_within_the_budget_or_judged_elsewhere_is_no_matter():
+    """A critical completeness objective has its own budget for what may be missing."""
+    nearly = accounting(joined=970, lost=30, complete=970)
+    spans = {"provider-latency": (tally(total=970),)}
+    assert verdict([span_latency()], spans, accounting=nearly).state is State.PASS
+    some = accounting(joined=900, lost=100, complete=900)
+    lenient = {"completeness": (tally(bad=100),), **spans}
+    objectives = [span_latency(), completeness(target=0.85)]
+    assert verdict(objectives, lenient, accounting=some).state is State.PASS
+    on_ledger = verdict([latency()], {"ttft": (tally(),)}, accounting=some)
+    assert on_ledger.state is State.PASS
