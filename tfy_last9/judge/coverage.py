@@ -1,7 +1,8 @@
 """What Last9 does not show may be what is bad: a verdict on its spans needs to have seen enough of them.
 
 A completeness objective that is critical says so itself. Without one, a gate on the spans of the few
-traces that arrived would pass by survivorship.
+traces that arrived would pass by survivorship. Sampling that the scenario declares takes good and bad
+alike, so that it hides nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def covered(verdict: Verdict, objectives: Sequence[Objective], found: Accounting
     critical = [objective for objective in objectives if objective.critical]
     if any(_asks_for_all(objective) for objective in critical):
         return verdict
-    unseen = (found.expected_traces - found.complete) / found.expected_traces
+    exported = found.expected_traces * (1.0 if found.sampling is None else found.sampling)
+    unseen = max(0.0, 1.0 - found.complete / exported)
     blind = [item for item in critical if _on_spans(item) and unseen > phrases.budget(item)]
     if not blind:
         return verdict

@@ -1,5 +1,7 @@
 """Every fail-open trap of other gates that concerns judging, each named after the mistake."""
 
+from dataclasses import replace
+
 import pytest
 from judge_builders import (
     N,
@@ -209,3 +211,5 @@ def test_what_is_unseen_within_the_budget_or_judged_elsewhere_is_no_matter():
     assert verdict(objectives, lenient, accounting=some).state is State.PASS
     on_ledger = verdict([latency()], {"ttft": (tally(),)}, accounting=some)
     assert on_ledger.state is State.PASS
+    sampled = replace(accounting(joined=400, lost=600, complete=400), sampling=0.4)
+    assert verdict([span_latency()], spans, accounting=sampled).state is State.PASS
