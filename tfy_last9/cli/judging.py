@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfy_last9.adapters.files.openslo import load_objectives
-from tfy_last9.adapters.last9.links import trace_link
+from tfy_last9.adapters.last9.links import explorer_link, trace_link
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import Reduction
@@ -23,6 +23,7 @@ from tfy_last9.model.run import EvidenceRecord
 from tfy_last9.model.verdict import Exemplar, Verdict
 from tfy_last9.reports import console as console_report
 from tfy_last9.reports import verdict_json
+from tfy_last9.wire.last9_queries import spans_of_run
 
 WHAT_IF = "verdict-whatif.json"
 
@@ -59,6 +60,9 @@ def conclude(
     console.result(verdict_json.render(verdict) if as_json else _report(verdict, folder))
     tell_github(github, folder, verdict, json=as_json)
     console.say(f"run folder: {_shown(folder.path)}")
+    page = run_page(folder)
+    if page is not None:
+        console.say(f"traces in Last9: {page}")
     return verdict.exit_code
 
 
@@ -102,6 +106,17 @@ def _report(verdict: Verdict, folder: RunFolder) -> str:
     """Return the console report; the verdict knows its run id only, a person needs the path."""
     steps = tuple(step.replace(verdict.run_id, _shown(folder.path)) for step in verdict.next_steps)
     return console_report.render(replace(verdict, next_steps=steps), linker(folder))
+
+
+def run_page(folder: RunFolder) -> str | None:
+    """Return Last9's traces explorer with the filter of the run; None where there is no page."""
+    if not folder.evidence_path.is_file():
+        return None
+    evidence = folder.read_evidence()
+    if evidence.window is None:
+        return None
+    pipeline = spans_of_run(evidence.service, folder.read_manifest().run_id)
+    return explorer_link(evidence.link_base, pipeline, evidence.window, cluster=evidence.cluster)
 
 
 def linker(folder: RunFolder) -> Callable[[Exemplar], str]:

@@ -177,6 +177,8 @@ class EvidenceRecord:
     """Of the strategy `counts`, for the objectives that Last9 can count."""
     sample: Sample | None = None
     """Of the strategy `counts`; None where every expected trace was looked for."""
+    service: str = "tfy-llm-gateway"
+    """`service.name` of the gateway's spans, as asked for."""
     contents: str = ""
     """How prompts and completions were kept out, in words."""
     schema: int = EVIDENCE_SCHEMA
