@@ -71,8 +71,11 @@ def watch(
     trailing_s: float,
     poll_s: float,
     stop: Callable[[], bool],
+    least_pause_s: Callable[[], float] = lambda: 0.0,
 ) -> WatchOutcome:
     """Poll for roots of the last `trailing_s` seconds until `stop`; never raises.
+
+    `least_pause_s` is asked after each look, so that the caller can bound what the looks cost.
 
     `trailing_s` should cover the longest request, the lateness limit and a margin: a root is looked for
     by its start, and only a look that covered it can prove it late.
@@ -88,7 +91,7 @@ def watch(
                 page = source.roots(run_id, window)
                 truncated += bool(page.truncated)
                 book.add(page)
-            _rest(clock, poll_s, stop)
+            _rest(clock, max(poll_s, least_pause_s()), stop)
         except Stopped:
             break
         except Exception as error:  # noqa: BLE001 - a poll must not end the run; it is told instead

@@ -175,6 +175,7 @@ class Collector:
             reach=self._source.reach.value,
             contents=self._source.contents,
             counts=self._counts,
+            service=self._settings.service,
             sample=self._book.sample if outcome is not None else None,
             looks=(*self._earlier_looks, *self._looks(window, outcome))[-MOST_KEPT:],
             collections=(*self._earlier, self._collection(outcome, error))[-MOST_KEPT:],

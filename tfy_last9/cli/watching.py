@@ -24,6 +24,15 @@ def trailing_s(scenario: Scenario) -> float:
     return scenario.limits.total_s + scenario.settle.late_after_s + MARGIN_S
 
 
+SHARE = 0.25
+"""Of the bytes that a collection may read, for the looks while load runs."""
+
+
+def affordable_bytes_per_s(settings: Last9Settings, scenario: Scenario) -> float:
+    """Return how much the looks may read on average: on a long run they become rarer, not dearer."""
+    return SHARE * settings.max_mb * 1e6 / scenario.duration_s
+
+
 class Watcher:
     """A thread that polls; `stop` ends it at once, even in the middle of a pause between attempts."""
 
@@ -37,6 +46,8 @@ class Watcher:
     ) -> None:
         self._clock = StoppableClock()
         self._source = Last9Source(client.with_clock(self._clock), settings, self._clock)
+        self._bytes_per_s = affordable_bytes_per_s(settings, manifest.scenario)
+        self._bytes_before = 0
         self._book = book
         self._manifest = manifest
         self._start_ns = self._clock.now_ns() - pad_ns
@@ -63,7 +74,14 @@ class Watcher:
             trailing_s(scenario),
             scenario.settle.poll_s,
             lambda: self._clock.is_stopped,
+            self._least_pause_s,
         )
+
+    def _least_pause_s(self) -> float:
+        """Return for how long the last look must be paid off."""
+        total = self._source.counters.bytes
+        spent, self._bytes_before = total - self._bytes_before, total
+        return spent / self._bytes_per_s
 
 
 def warnings(outcome: WatchOutcome) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from tfy_last9.wire.last9_fields import (
     STATUS_CODE,
     TRACE_ID,
     AnyField,
-    StatusCode,
     attribute,
 )
 from tfy_last9.wire.last9_filters import (
@@ -105,17 +104,6 @@ def slow_model_spans_by_provider(service: str, operator: str, limit_ns: float) -
     miss = COMPARISONS[operator](DURATION, limit_ns)
     calls = where(all_of(*_model_conditions(service), miss))
     return calls.aggregate([(count(), COUNT)], PROVIDER_GROUPS)
-
-
-def failed_spans_of_run(service: str, run_id: str) -> Pipeline:
-    """Return the query for the requests of a run that ended in error: what the explorer link shows."""
-    return where(
-        all_of(
-            equals(SERVICE_NAME, service),
-            _labelled("run_id", run_id),
-            equals(STATUS_CODE, StatusCode.ERROR),
-        )
-    )
 
 
 def _model_conditions(service: str) -> tuple[Condition, ...]:

@@ -82,10 +82,12 @@ class FakeSource:
         return Page(window, self.clock.now, False, self._visible(window), cut, self.problems)
 
     def run(self, run_id, window, trace_ids):
+        del trace_ids
         yield self.roots(run_id, window)
         yield self.spans(window)
 
     def again(self, run_id, window, left):
+        del run_id
         for part in left.windows or (window,):
             yield self.spans(part)
 
@@ -391,3 +393,23 @@ def test_traces_that_are_where_they_should_be_displace_nothing():
     outcome, _, _, _ = run({"a": 0, "b": 0}, by_id_only=frozenset({"b"}))
     assert outcome.settled
     assert outcome.displaced_ns is None
+
+
+def test_a_look_that_cost_much_is_paid_off_before_the_next():
+    clock, pauses = FakeClock(0), iter([0.0, 50.0, 0.0])
+    source = FakeSource(clock, {})
+    ends = clock.now + 60 * S
+    watch(
+        source,
+        FakeBook([]),
+        clock,
+        "r-42",
+        0,
+        trailing_s=30,
+        poll_s=2,
+        stop=lambda: clock.now >= ends,
+        least_pause_s=lambda: next(pauses, 0.0),
+    )
+    times = [call[2] / S for call in source.named("roots")]
+    assert times[2] - times[1] == pytest.approx(50.0, abs=0.3)
+    assert times[1] - times[0] == pytest.approx(2.0, abs=0.3)

@@ -7,8 +7,9 @@ import pytest
 
 from tfy_last9.adapters.clock import StoppableClock
 from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.app.settle import WatchOutcome
-from tfy_last9.cli.watching import trailing_s, warnings
+from tfy_last9.cli.watching import affordable_bytes_per_s, trailing_s, warnings
 from tfy_last9.errors import Stopped
 
 
@@ -48,3 +49,11 @@ def test_a_pause_between_attempts_ends_when_the_clock_is_stopped():
     assert ended.wait(timeout=5)
     with pytest.raises(Stopped):
         clock.sleep(0)
+
+
+def test_looks_while_load_runs_spend_a_quarter_of_the_cap_at_most():
+    """An hour at a high rate would otherwise use the cap up before the evidence is fetched."""
+    scenario = load_scenario(Path(__file__).parents[3] / "scenarios" / "smoke.yaml")
+    settings = Last9Settings(refresh_token="t", max_mb=1000)
+    spent = affordable_bytes_per_s(settings, scenario) * scenario.duration_s
+    assert spent == pytest.approx(0.25 * 1000e6)

@@ -27,7 +27,6 @@ SENT = {
     "roots_of_run_counted": queries.roots_counted(GATEWAY, RUN),
     "model_spans_by_provider": queries.model_spans_by_provider(GATEWAY),
     "slow_model_spans_by_provider": queries.slow_model_spans_by_provider(GATEWAY, "lte", 2e9),
-    "failed_spans_of_run": queries.failed_spans_of_run(GATEWAY, RUN),
 }
 
 

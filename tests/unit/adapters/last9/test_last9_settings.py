@@ -65,3 +65,45 @@ def test_a_wrong_credential_is_recognised_and_not_repeated(token):
 def test_a_page_limit_is_a_positive_number(limit):
     with pytest.raises(ConfigurationError, match="PAGE_LIMIT"):
         from_environment({"LAST9_REFRESH_TOKEN": "a.b.c", "LAST9_PAGE_LIMIT": limit})
+
+
+SAFE = {"LAST9_REFRESH_TOKEN": "a.b.c"}
+
+
+def test_reading_can_be_bounded_and_steered():
+    found = from_environment(
+        {
+            **SAFE,
+            "LAST9_PARALLEL": "8",
+            "LAST9_MAX_MB": "100",
+            "LAST9_SELECT": "off",
+            "LAST9_ROWS_MAX": "1000",
+            "LAST9_STRATEGY": "counts",
+            "LAST9_CHANGE_EVENTS": "1",
+        }
+    )
+    assert found is not None
+    assert (found.parallel, found.max_mb, found.select) == (8, 100, False)
+    assert (found.rows_max, found.strategy, found.change_events) == (1000, "counts", True)
+
+
+def test_by_default_nothing_is_written_to_last9():
+    found = from_environment(SAFE)
+    assert found is not None
+    assert (found.select, found.strategy, found.change_events) == (True, "auto", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LAST9_PARALLEL", "0"),
+        ("LAST9_PARALLEL", "17"),
+        ("LAST9_MAX_MB", "-1"),
+        ("LAST9_SELECT", "maybe"),
+        ("LAST9_STRATEGY", "some"),
+        ("LAST9_CHANGE_EVENTS", "yes please"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused_by_name(name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        from_environment({**SAFE, name: value})
