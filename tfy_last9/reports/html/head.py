@@ -22,6 +22,7 @@ MEANINGS = {
     State.ERROR: "The measurement itself is not sound, so nothing is concluded about the gateway.",
     State.FAIL: "At least one critical objective is proven broken.",
 }
+_TILE_P = 0.95
 _MOST_GROUPS = 6
 _MOST_NAMED = 4
 _COMMAND = re.compile(r"^(?P<text>.*?)(?:: |\s)(?P<command>tfy-last9 \S.*)$", re.DOTALL)
@@ -97,9 +98,10 @@ def _tiles(
     yield ("Traces complete", *_completeness(found, asked=asked, client_only=manifest.client_only))
     for measure, name in ((TTFT, "Slowest p95 first token"), (TOTAL, "Slowest p95 total")):
         known = [
-            (h.quantiles[1].value, h)
+            (found.value, h)
             for h in pictures.histograms
-            if h.measure == measure and h.quantiles
+            for found in h.quantiles
+            if h.measure == measure and found.p == _TILE_P
         ]
         if known:
             value, worst = max(known, key=lambda item: item[0])
