@@ -33,11 +33,13 @@ from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
 from tfy_last9.cli.resuming import checked_run_id, resume
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.cli.watchdog import EnoughIsKnown, Watchdog
 from tfy_last9.errors import (
     ConfigurationError,
     HarnessError,
     MissingSettings,
 )
+from tfy_last9.judge.looks import with_stretches
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import Manifest
 from tfy_last9.model.scenario import Scenario
@@ -83,7 +85,7 @@ class World:
 
 def run_gate(request: GateRequest, console: Console) -> int:
     """Run the whole job and return its exit code."""
-    scenario = overridden(load_scenario(request.scenario), request)
+    scenario = with_stretches(overridden(load_scenario(request.scenario), request))
     objectives = load_objectives(request.slo)
     check_decidable(scenario, objectives, client_only=request.client_only)
     if request.faults and not request.sandbox:
@@ -225,7 +227,8 @@ def _run(
             collector.start_watching()
         problem, ended = _load(folder, scenario, world, request.workers, console)
         manifest = _seal(folder, problem, ended)
-        if collector is not None and manifest.ended == "schedule" and problem is None:
+        is_whole = manifest.ended == "schedule" or manifest.early_stop is not None
+        if collector is not None and is_whole and problem is None:
             _collect(collector, manifest, folder, console)
         code = conclude(folder, objectives, console, as_json=request.as_json, github=request.github)
     markers.ended()
@@ -237,8 +240,18 @@ def _load(
 ) -> tuple[str | None, str | None]:
     """Send the load; return what went wrong, and "interrupted" if the user ended it."""
     load = LoadProcess(folder, scenario, world.gateway, workers, world.arms)
+    watchdog = Watchdog(folder, scenario, load_objectives(folder.slo_path), console)
+
+    def check() -> None:
+        world.check()
+        watchdog.look()
+
     try:
-        return load.watch(console, world.check), None
+        return load.watch(console, check), None
+    except EnoughIsKnown as enough:
+        console.say(enough.message)
+        folder.write_manifest(replace(folder.read_manifest(), early_stop=enough.stop))
+        return None, "stopped"
     except HarnessError as error:
         console.error(error)
         return error.message, None

@@ -41,6 +41,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
             reduction.validity(),
             evidence,
             reduction.arms(),
+            reduction.bets(),
         )
         verdict = with_burns(verdict, reduction.burns(verdict.findings))
         return attach(verdict, reduction.causes(unexplained(verdict)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -17,13 +18,13 @@ from tfy_last9.adapters.environment import GatewaySettings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli.console import Console
 from tfy_last9.errors import TfyError
-from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.scenario import OnInconclusive, Scenario
 
 LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
 SPAWN_RATE_PER_S = 100
 DRAIN_S = 10
 """How long answers in flight are waited for when a run is ended early."""
-GRACE_S = DRAIN_S + 5.0
+GRACE_S = 5.0
 LOG = "load.log"
 
 
@@ -39,6 +40,7 @@ class LoadProcess:
         arms: Mapping[str, GatewaySettings],
     ) -> None:
         self._folder = folder
+        self._drain_s = _drain_s(scenario)
         self._log = (folder.path / LOG).open("wb")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             _command(scenario, workers),
@@ -73,7 +75,7 @@ class LoadProcess:
         """End the load: what is in flight may finish for a moment; a second Ctrl-C does not wait."""
         self._signal(signal.SIGTERM)
         try:
-            self._process.wait(timeout=GRACE_S)
+            self._process.wait(timeout=self._drain_s + GRACE_S)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -92,8 +94,15 @@ def _command(scenario: Scenario, workers: int) -> list[str]:
         "--spawn-rate",
         str(SPAWN_RATE_PER_S * workers),
     ]
-    command += ["--only-summary", "--loglevel", "INFO", "--stop-timeout", str(DRAIN_S)]
+    command += ["--only-summary", "--loglevel", "INFO", "--stop-timeout", str(_drain_s(scenario))]
     return [*command, "--processes", str(workers)] if workers > 1 else command
+
+
+def _drain_s(scenario: Scenario) -> int:
+    """Return how long an early end waits; an end that we choose must not turn answers into errors."""
+    policy = scenario.policy
+    chosen = policy.early_stop or policy.on_inconclusive is OnInconclusive.EXTEND
+    return math.ceil(scenario.limits.total_s) + 1 if chosen else DRAIN_S
 
 
 def _environment(folder: RunFolder, gateway: GatewaySettings) -> dict[str, str]:

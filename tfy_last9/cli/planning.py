@@ -8,6 +8,7 @@ from tfy_last9.arrivals.schedule import planned
 from tfy_last9.cli.load import expected_duration_s
 from tfy_last9.errors import ExitCode, Undecidable
 from tfy_last9.judge.decide import needs_last9
+from tfy_last9.judge.looks import at_each_look, with_stretches
 from tfy_last9.judge.planning import Decidability, decidability, undecidable
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.scenario import Scenario
@@ -17,6 +18,7 @@ def check_decidable(
     scenario: Scenario, objectives: tuple[Objective, ...], *, client_only: bool
 ) -> None:
     """Raise `Undecidable` if a critical objective cannot PASS even when not one request is bad."""
+    objectives = at_each_look(objectives, scenario.policy)
     judged = tuple(one for one in objectives if not (client_only and needs_last9(one)))
     hopeless = undecidable(_entries(scenario, judged))
     if hopeless:
@@ -29,8 +31,9 @@ def check_decidable(
 
 def describe(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[str, ExitCode]:
     """Return the plan as text, and 24 when a critical objective is out of reach."""
+    scenario = with_stretches(scenario)
     counts = planned(scenario)
-    entries = _entries(scenario, objectives)
+    entries = _entries(scenario, at_each_look(objectives, scenario.policy))
     lines = [
         f"{scenario.name}: {counts.total()} requests, about {expected_duration_s(scenario):.0f} s"
     ]

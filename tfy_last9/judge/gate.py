@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from types import MappingProxyType
 
 from tfy_last9.errors import ExitCode
 from tfy_last9.judge import canary
@@ -15,7 +16,9 @@ from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
 from tfy_last9.judge.coverage import covered
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted, without_ledger
+from tfy_last9.judge.early import Bets, with_proofs
 from tfy_last9.judge.live import needs_ledger
+from tfy_last9.judge.looks import at_each_look
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.soundness import Obstacle, obstacles
@@ -54,10 +57,14 @@ def judge(
     validity: Validity,
     evidence: EvidenceRecord | None,
     arms: Sequence[ArmTally] = (),
+    bets: Bets = MappingProxyType({}),
 ) -> Verdict:
     """Return the verdict of a run: a pure function of what its folder holds."""
+    objectives = at_each_look(objectives, manifest.scenario.policy)
     validity = examine(manifest, objectives, accounting, validity)
     told = evidence.warnings if evidence is not None else ()
+    if manifest.early_stop is not None:
+        told = (manifest.early_stop.message, *told)
     steady = steady_loss(accounting)
     validity = replace(
         validity, warnings=(*validity.warnings, *told, *((steady,) if steady else ()))
@@ -76,6 +83,7 @@ def judge(
         for objective in objectives
         for finding in _findings(objective, tallies, manifest, evidence, adjusted)
     )
+    findings = with_proofs(findings, objectives, bets, manifest.scenario)
     findings += canary.findings(compared, adjusted)
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(

@@ -43,6 +43,16 @@ class StoppedTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """Why the load was ended before its schedule, by the gate itself."""
+
+    message: str
+    requests_saved: int
+    tokens_saved: int
+    """Estimated from the tokens of the requests that were sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Requests of the run, counted from the ledger and the plan."""
 
@@ -82,6 +92,7 @@ class Manifest:
     """Mishaps of the harness during the run, in words: each makes the run ERROR."""
     live: bool = False
     """Production was looked at: the ledger is made of root spans, and no client recorded anything."""
+    early_stop: EarlyStop | None = None
     schema: int = MANIFEST_SCHEMA
 
 

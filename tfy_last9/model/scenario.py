@@ -50,6 +50,8 @@ class OnInconclusive(StrEnum):
 
     FAIL = "fail"
     """Exit 21 (INCONCLUSIVE): the default, right for CI."""
+    EXTEND = "extend"
+    """Send on, up to `looks` stretches, until nothing is undecided; then as `fail`."""
     WARN = "warn"
     """The run is lowered to WARN at most: exit 0."""
 
@@ -196,6 +198,10 @@ class Policy:
     """Run-level policy of the verdict."""
 
     on_inconclusive: OnInconclusive
+    early_stop: bool = False
+    """End the load as soon as the client's evidence proves a FAIL, or proves everything good."""
+    looks: int = 5
+    """Planned looks of `on-inconclusive: extend`; each may use its share of the error."""
 
 
 @dataclass(frozen=True, slots=True)

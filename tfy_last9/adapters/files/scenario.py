@@ -18,6 +18,7 @@ from tfy_last9.adapters.files.places import Document, read_documents
 from tfy_last9.adapters.files.scenario_document import (
     MessagesPrompt,
     PairPrompt,
+    PolicyPart,
     ScenarioDocument,
     TargetPart,
 )
@@ -146,6 +147,10 @@ def _arm_problems(document: Document, parsed: ScenarioDocument) -> list[FileProb
         names = [part.name for part in parsed.targets]
         faults = arm_faults(parsed.arms, names)
         problems += [document.problem(trail, message) for trail, message in faults]
+    endless = parsed.arrivals.kind in ("constant", "poisson")
+    if parsed.policy.on_inconclusive == "extend" and not endless:
+        message = "on-inconclusive: extend needs constant or poisson arrivals, which can go on"
+        problems.append(document.problem(("policy", "on-inconclusive"), message))
     if parsed.cache == "warm" and all(phase.judged for phase in parsed.phases):
         message = "cache: warm needs a phase with `judged: false` that warms the caches"
         problems.append(document.problem(("cache",), message))
@@ -186,11 +191,15 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         limits=Limits(limits.users, limits.connect, limits.first_token, limits.idle, limits.total),
         metadata=dict(document.metadata),
         settle=Settle(settle.deadline, settle.late_after, settle.poll),
-        policy=Policy(OnInconclusive(document.policy.on_inconclusive)),
+        policy=_policy(document.policy),
         arms=None if document.arms is None else arms_of(document.arms),
         cache=Cache(document.cache),
         sampling=document.sampling,
     )
+
+
+def _policy(part: PolicyPart) -> Policy:
+    return Policy(OnInconclusive(part.on_inconclusive), part.early_stop, part.looks)
 
 
 def _target(part: TargetPart) -> Target:

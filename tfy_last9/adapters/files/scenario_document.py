@@ -115,7 +115,11 @@ class SettlePart(Part):
 class PolicyPart(Part):
     """Run-level policy of the verdict."""
 
-    on_inconclusive: Annotated[Literal["fail", "warn"], Field(alias="on-inconclusive")] = "fail"
+    on_inconclusive: Annotated[
+        Literal["fail", "warn", "extend"], Field(alias="on-inconclusive")
+    ] = "fail"
+    early_stop: Annotated[bool, Field(alias="early-stop")] = False
+    looks: Annotated[int, Field(ge=2, le=20)] = 5
 
 
 class ScenarioDocument(Part):

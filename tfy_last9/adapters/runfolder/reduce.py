@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
 from tfy_last9.adapters.runfolder.arms import read_arms
+from tfy_last9.adapters.runfolder.bets import read_bets
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.burns import read_burns
 from tfy_last9.adapters.runfolder.composites import read_composite
@@ -30,13 +31,23 @@ from tfy_last9.adapters.runfolder.tally import read_tallies
 from tfy_last9.adapters.runfolder.timeslices import sliced
 from tfy_last9.adapters.runfolder.why import explain
 from tfy_last9.errors import BrokenRun, ConfigurationError
-from tfy_last9.model.objective import Completeness, Composite, Objective, Scalar, parts
+from tfy_last9.judge.early import can_be_bet_on
+from tfy_last9.model.objective import (
+    Completeness,
+    Composite,
+    Objective,
+    Ratio,
+    Scalar,
+    Threshold,
+    parts,
+)
 from tfy_last9.model.run import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
+    from tfy_last9.judge.multiplicity import Claim
     from tfy_last9.model.canary import ArmTally
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting, BurnRate, Finding, Group, Tally, Validity, Why
@@ -73,6 +84,7 @@ class Reduction:
         self._counters = manifest.counters
         self._manifest = manifest
         self._arms = manifest.scenario.arms
+        self._stops_early = manifest.scenario.policy.early_stop
         late_after_s = manifest.scenario.settle.late_after_s
         evidence = folder.read_evidence() if folder.evidence_path.is_file() else None
         self._sampling = manifest.scenario.sampling
@@ -151,6 +163,16 @@ class Reduction:
             for one in findings
             if one.total > 0
         }
+
+    def bets(self) -> dict[Claim, float]:
+        """Return what slice betting proved per claim; empty unless the scenario stops early."""
+        found: dict[Claim, float] = {}
+        for objective in self._objectives if self._stops_early else ():
+            indicator = objective.indicator
+            if can_be_bet_on(objective) and isinstance(indicator, Threshold | Ratio):
+                load_events(self._database, indicator, objective.group_by)
+                found |= read_bets(self._database, objective)
+        return found
 
     def accounting(self) -> Accounting:
         """Return where every intended request and every expected trace went."""

@@ -85,7 +85,7 @@ def seal(folder: RunFolder) -> Manifest:
     return sealed
 
 
-def _read_lines(files: list[Path], columns: dict[str, str]) -> str:
+def read_lines(files: list[Path], columns: dict[str, str]) -> str:
     """Return SQL for the rows in `files`; a line that is not a JSON object comes out all null."""
     listed = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
     if not files:
@@ -102,7 +102,7 @@ def _stage(database: duckdb.DuckDBPyConnection, work: Path) -> int:
     """Parse the row files once, into Parquet, so that memory stays bounded; return the torn lines."""
     files = sorted(work.glob("rows-*.ndjson"))
     staged = work / "staged.parquet"
-    write_parquet(database, _read_lines(files, ledger_columns()), staged)
+    write_parquet(database, read_lines(files, ledger_columns()), staged)
     whole = " AND ".join(f"{key} IS NOT NULL" for key in LEDGER_KEYS)
     database.execute(
         f"CREATE VIEW staged AS SELECT *, ({whole}) AS whole FROM read_parquet({literal(staged)})"  # noqa: S608 - column names are constants
@@ -146,7 +146,7 @@ def _write_ledger(database: duckdb.DuckDBPyConnection, folder: RunFolder, run_id
 
 def _write_health(database: duckdb.DuckDBPyConnection, folder: RunFolder) -> None:
     files = sorted(folder.work_path.glob("health-*.ndjson"))
-    rows = _read_lines(files, HEALTH_COLUMNS)
+    rows = read_lines(files, HEALTH_COLUMNS)
     write_parquet(
         database,
         f"SELECT DISTINCT * FROM ({rows}) WHERE worker IS NOT NULL AND t_ns IS NOT NULL "  # noqa: S608 - column names are constants

@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import pytest
+from judge_builders import (
+    completeness,
+    errors,
+    evidence,
+    latency,
+    manifest,
+    scenario,
+    span_latency,
+    tally,
+    verdict,
+)
+
+from tfy_last9.judge.early import (
+    can_be_bet_on,
+    claims_planned,
+    proven_failure,
+    proven_pass,
+    with_proofs,
+)
+from tfy_last9.judge.gate import judge
+from tfy_last9.judge.looks import at_each_look, looks_after, shares_of_error, with_stretches
+from tfy_last9.model.run import EarlyStop
+from tfy_last9.model.scenario import OnInconclusive, Policy
+from tfy_last9.model.verdict import State
+
+GROUP = (("provider", "openai"),)
+
+
+def test_only_critical_claims_on_the_ledger_with_known_groups_are_bet_on():
+    assert can_be_bet_on(latency())
+    assert can_be_bet_on(errors(group_by=()))
+    for other in (
+        latency(critical=False),
+        latency(group_by=("model",)),
+        span_latency(),
+        completeness(),
+    ):
+        assert not can_be_bet_on(other)
+
+
+def test_the_error_is_shared_among_all_claims_of_the_plan():
+    claims = [latency(), errors(), span_latency()]
+    assert claims_planned(claims, scenario()) == 2
+    enough_for_one, enough_for_two = {("ttft", GROUP): 3.1}, {("ttft", GROUP): 3.8}
+    assert proven_failure([latency()], enough_for_one, scenario()) is not None
+    assert proven_failure(claims, enough_for_one, scenario()) is None
+    proof = proven_failure(claims, enough_for_two, scenario())
+    assert proof.state is State.FAIL
+    assert proof.message.startswith("ttft, openai is proven to fail")
+
+
+def test_early_pass_needs_every_claim_proven():
+    both = [latency(), errors()]
+    enough = {"ttft": (tally(0, 2000),), "errors": (tally(0, 2000),)}
+    assert proven_pass(both, enough, scenario()).state is State.PASS
+    assert proven_pass(both, enough | {"errors": (tally(0, 300),)}, scenario()) is None
+    assert proven_pass(both, {"ttft": (tally(0, 2000),)}, scenario()) is None
+
+
+def test_early_pass_waits_until_last9_can_decide_its_own_objectives():
+    both = [latency(), span_latency()]
+    assert proven_pass(both, {"ttft": (tally(0, 2000),)}, scenario()) is not None
+    strict = [latency(), span_latency(target=0.999)]
+    assert proven_pass(strict, {"ttft": (tally(0, 2000),)}, scenario()) is None
+
+
+def test_a_plain_bound_inside_the_budget_is_no_reason_to_stop():
+    """59 good requests pass a p95 at a look that was planned; a look every two seconds needs more."""
+    assert proven_pass([latency()], {"ttft": (tally(0, 60),)}, scenario()) is None
+
+
+def test_what_was_proven_while_the_load_ran_fails_whatever_the_bounds_say():
+    (finding,) = verdict([latency()], {"ttft": (tally(50),)}).findings
+    assert finding.state is State.INCONCLUSIVE
+    (proven,) = with_proofs([finding], [latency()], {("ttft", GROUP): 9.0}, scenario())
+    assert proven.state is State.FAIL
+    assert "proven while the load ran (log e-value 9)" in proven.message
+    (same,) = with_proofs([finding], [latency()], {("ttft", GROUP): 1.0}, scenario())
+    assert same == finding
+
+
+@pytest.mark.parametrize(
+    ("policy", "shares"),
+    [
+        (Policy(OnInconclusive.FAIL), 1),
+        (Policy(OnInconclusive.EXTEND, looks=4), 4),
+        (Policy(OnInconclusive.FAIL, early_stop=True), 2),
+        (Policy(OnInconclusive.EXTEND, early_stop=True, looks=4), 5),
+    ],
+)
+def test_every_look_takes_its_share_of_the_error(policy, shares):
+    assert shares_of_error(policy) == shares
+    (one,) = at_each_look([latency()], policy)
+    assert one.confidence == pytest.approx(1 - 0.05 / shares)
+
+
+def test_a_verdict_after_several_looks_uses_the_stricter_bounds():
+    several = replace(scenario(), policy=Policy(OnInconclusive.EXTEND, looks=5))
+    counts = {"ttft": (tally(0, 60),)}
+    assert verdict([latency()], counts).state is State.PASS
+    assert verdict([latency()], counts, manifest=manifest(scenario=several)).state is (
+        State.INCONCLUSIVE
+    )
+
+
+def test_extending_repeats_the_judged_phases_once_per_look():
+    several = replace(scenario(), policy=Policy(OnInconclusive.EXTEND, looks=3))
+    longer = with_stretches(several)
+    assert [phase.name for phase in longer.phases] == [
+        "warm-up",
+        "steady",
+        "steady-look2",
+        "steady-look3",
+    ]
+    assert looks_after(longer, 3) == ("steady", "steady-look2", "steady-look3")
+    assert with_stretches(scenario()) == scenario()
+
+
+def test_a_run_that_was_stopped_early_says_what_it_saved():
+    stop = EarlyStop("stopped early: enough is known; about 900 tokens were not spent", 30, 900)
+    sound = verdict([latency()], {"ttft": (tally(5),)})
+    told = judge(
+        manifest(ended="stopped", early_stop=stop),
+        [latency()],
+        {"ttft": (tally(5),)},
+        sound.accounting,
+        sound.validity,
+        evidence(),
+    )
+    assert told.state is State.PASS
+    assert told.validity.warnings[0] == stop.message
