@@ -34,7 +34,7 @@ class Console:
         """Show how it goes: a line that the next one replaces, or one every few seconds in a log."""
         if self.quiet:
             return
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             if time.monotonic() - self._told_s >= LOG_EVERY_S:
                 self.say(line)
             return
@@ -66,8 +66,10 @@ def fitting(line: str) -> str:
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
 
 
-def _print(text: str, stream: TextIO) -> None:
-    """Write text; a reader that left (`| head -1`) ends neither the run nor its exit code."""
+def _print(text: str, stream: TextIO | None) -> None:
+    """Write text; a reader that left (`| head -1`, `>&-`) ends neither the run nor its exit code."""
+    if stream is None:
+        return
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "replace").decode(encoding))

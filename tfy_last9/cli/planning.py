@@ -20,6 +20,12 @@ def check_decidable(
     """Raise `Undecidable` if a critical objective cannot PASS even when not one request is bad."""
     objectives = at_each_look(objectives, scenario.policy)
     judged = tuple(one for one in objectives if not (client_only and needs_last9(one)))
+    if not any(objective.critical for objective in judged):
+        raise Undecidable(
+            "no objective that this run could judge is critical, so it could not fail; no load was sent",
+            hint='set the annotation tfy-last9/critical: "true" on at least one SLO'
+            + (" that reads client-ledger" if client_only else ""),
+        )
     hopeless = undecidable(_entries(scenario, judged))
     if hopeless:
         raise Undecidable(

@@ -17,6 +17,7 @@ from tfy_last9.model.objective import (
     Simple,
     parts,
 )
+from tfy_last9.model.provider import canonical
 from tfy_last9.model.verdict import Group, group_text
 from tfy_last9.stats.binomial import required_n
 from tfy_last9.stats.bounded import divergence
@@ -48,6 +49,8 @@ class Decidability:
     def __str__(self) -> str:
         where = f", {group_text(self.group)}" if self.group else ""
         text = f"{self.objective}{where}: {self.planned:,} requests planned, {self.needed:,} needed"
+        if not self.planned:
+            return f"{text}: nothing that is planned meets its conditions"
         if self.is_decidable or self.seconds_needed is None:
             return text
         return f"{text}: judge at least {phrases.significant(self.seconds_needed)} s"
@@ -80,12 +83,17 @@ def _groups(objective: Objective, providers: Sequence[str]) -> list[tuple[Group,
     reached = [name for name in providers if _is_counted(objective, name)]
     if PROVIDER not in objective.group_by:
         return [((), reached)]
-    return [(((PROVIDER, name),), [name]) for name in reached]
+    # A condition that nothing planned can meet is no reason to leave the objective out.
+    return [(((PROVIDER, name),), [name]) for name in reached] or [((), [])]
 
 
 def _is_counted(objective: Objective, provider: str) -> bool:
     return any(
-        all(provider in condition.values for condition in where if condition.field == PROVIDER)
+        all(
+            provider in [canonical(value) for value in condition.values]
+            for condition in where
+            if condition.field == PROVIDER
+        )
         for where in map(_conditions, parts(objective.indicator))
     )
 

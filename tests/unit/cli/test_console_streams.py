@@ -42,6 +42,15 @@ def test_a_reader_that_left_does_not_end_the_run(monkeypatch, left):
     assert os.fstat(left.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
 
 
+def test_closed_streams_end_nothing(monkeypatch):
+    """Python has no stream at all after `>&-`."""
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    console = Console()
+    console.tick("loading")
+    console.result("PASS")
+
+
 def test_what_a_terminal_cannot_show_is_replaced(monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", stream)

@@ -58,3 +58,18 @@ def test_a_condition_on_the_provider_narrows_the_plan():
     for indicator in (threshold, Completeness((), where)):
         (entry,) = decidability([objective(indicator)], PLANNED)
         assert (entry.group, entry.planned) == (provider("openai"), 300)
+
+
+def test_a_condition_that_nothing_planned_meets_stops_the_run_before_it_spends():
+    """A mistyped provider would else send the whole load and end with NO_DATA."""
+    where = (Condition("provider", ("opnai",)),)
+    threshold = Threshold(Population(Book.LEDGER, None, where), "ttft_ms", Operator.LTE, 1.0)
+    (entry,) = undecidable(decidability([objective(threshold)], PLANNED))
+    assert str(entry).endswith("nothing that is planned meets its conditions")
+
+
+def test_a_provider_may_be_named_by_an_alias():
+    where = (Condition("provider", ("google-gemini",)),)
+    threshold = Threshold(Population(Book.LEDGER, None, where), "ttft_ms", Operator.LTE, 1.0)
+    (entry,) = decidability([objective(threshold)], PLANNED)
+    assert (entry.group, entry.planned) == (provider("gemini"), 298)

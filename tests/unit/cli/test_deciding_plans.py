@@ -1,0 +1,31 @@
+"""What a gate refuses before it sends anything."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tfy_last9.adapters.files.openslo import load_objectives
+from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.cli.planning import check_decidable
+from tfy_last9.errors import Undecidable
+from tfy_last9.judge.decide import needs_last9
+
+ROOT = Path(__file__).parents[3]
+SCENARIO = load_scenario(ROOT / "scenarios" / "smoke.yaml")
+OBJECTIVES = load_objectives(ROOT / "slo")
+
+
+def test_a_run_that_could_not_fail_is_not_started():
+    """It would end as ERROR anyway, after it spent the money."""
+    lenient = tuple(replace(one, critical=False) for one in OBJECTIVES)
+    with pytest.raises(Undecidable, match="could not fail"):
+        check_decidable(SCENARIO, lenient, client_only=False)
+
+
+def test_what_needs_last9_decides_nothing_without_it():
+    on_traces = tuple(one for one in OBJECTIVES if needs_last9(one))
+    check_decidable(SCENARIO, on_traces, client_only=False)
+    with pytest.raises(Undecidable) as refused:
+        check_decidable(SCENARIO, on_traces, client_only=True)
+    assert "client-ledger" in refused.value.hint
