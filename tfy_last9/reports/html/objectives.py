@@ -95,7 +95,7 @@ def _weight(finding: Finding) -> int:
 def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
     worst = max(same, key=_weight)
     opened = " open" if SEVERITY[worst.state] > 0 else ""
-    place_ = f"slo/{worst.path}:{worst.line}"
+    place_ = f"slo/{worst.path}:{worst.line}" if worst.path else "arms of the scenario"
     head = (
         f"<summary>{chip(worst.state)}<b>{esc(name)}</b><span>{esc(worst.claim)}</span></summary>"
     )
