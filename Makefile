@@ -18,6 +18,7 @@ canary: .venv/.run ## Baseline against canary in the sandbox; FAULT=provider_lat
 	@$(BIN)/tfy-last9 gate scenarios/canary.yaml --sandbox $(if $(FAULT),--fault $(FAULT))
 
 test: .venv/.dev ## All tests; TESTS=path for some of them
+	@sh scripts/install-chromium
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
 
 check: .venv/.dev ## Format, lint, types, walls between packages
