@@ -69,6 +69,9 @@ class ChatFacts:
 
     def take_event(self, data: bytes, at_ns: int) -> None:
         """Take the data of one stream event that arrived at `at_ns`."""
+        if self._is_one_more_token(data):
+            self._take_token(at_ns)
+            return
         if data == DONE:
             self.done = True
             return
@@ -110,14 +113,35 @@ class ChatFacts:
         )
         if not token:
             return
+        self._take_token(at_ns)
+        if answer and self.first_answer_ns is None:
+            self.first_answer_ns = at_ns
+
+    def _take_token(self, at_ns: int) -> None:
         self.chunks += 1
         if self.last_token_ns is None:
             self.first_token_ns = at_ns
         else:
             self.max_gap_ns = max(self.max_gap_ns or 0, at_ns - self.last_token_ns)
         self.last_token_ns = at_ns
-        if answer and self.first_answer_ns is None:
-            self.first_answer_ns = at_ns
+
+    def _is_one_more_token(self, data: bytes) -> bool:
+        """Tell, without decoding, whether an event brings more of an answer and nothing else of interest.
+
+        Safe because a quote inside a JSON string is escaped: `"key":` in the bytes is a key. Whatever is
+        written differently is decoded, and so are the first answer and everything before it.
+        """
+        return (
+            self.first_answer_ns is not None
+            and self.resolved_model is not None
+            and data.endswith(b"}")
+            and (b'"finish_reason":null' in data or b'"finish_reason"' not in data)
+            and b'"content":"' in data
+            and b'"content":""' not in data
+            and b'"usage":{' not in data
+            and b'"error":' not in data
+            and data.count(b'"delta":') == 1
+        )
 
     def _take_common(self, document: Mapping[str, object]) -> None:
         model = document.get("model")

@@ -36,6 +36,8 @@ class SseParser:
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return the events that `chunk` completes, in order."""
+        if self._is_one_event(chunk):
+            return [ServerEvent("message", chunk[6:-2])]
         buffer = self._buffer + chunk if self._buffer else chunk
         if not self._started:
             if len(buffer) < len(b"\xef\xbb\xbf") and b"\xef\xbb\xbf".startswith(buffer):
@@ -53,6 +55,17 @@ class SseParser:
         for line in lines:
             self._take(line, events)
         return events
+
+    def _is_one_event(self, chunk: bytes) -> bool:
+        """Tell whether `chunk` is just `data: ...` and a blank line: what gateways send, token by token."""
+        return (
+            self._started
+            and chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and not (self._buffer or self._data or self._name)
+            and chunk.find(b"\n") == len(chunk) - 2
+            and b"\r" not in chunk
+        )
 
     def cut_off(self) -> bytes:
         """Return what was received of an event that never ended; empty after a clean end."""
