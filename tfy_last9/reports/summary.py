@@ -198,7 +198,8 @@ def _notes(verdict: Verdict) -> list[str]:
 def _next_steps(verdict: Verdict) -> list[str]:
     lines = []
     for step in verdict.next_steps:
-        text, found, arguments = step.partition(_COMMAND)
+        here = step.replace(verdict.run_id, f"runs/{verdict.run_id}")
+        text, found, arguments = here.partition(_COMMAND)
         command = f": `{_COMMAND.lstrip(': ')}{_code(arguments)}`" if found else ""
         lines.append(f"- {_text(text)}{command}")
     return ["### Next", "", *lines] if lines else []

@@ -36,7 +36,8 @@ def test_a_trace_is_a_link_and_a_request_is_a_name():
 
 
 def test_the_next_command_can_be_copied():
-    assert f"- see the worst ones: `{COMMAND}`" in summary(VERDICT).splitlines()
+    command = COMMAND.replace(VERDICT.run_id, f"runs/{VERDICT.run_id}")
+    assert f"- see the worst ones: `{command}`" in summary(VERDICT).splitlines()
 
 
 def test_a_huge_verdict_stays_below_the_limit_and_says_what_is_missing():
