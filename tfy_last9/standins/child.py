@@ -23,6 +23,11 @@ LOG_TAIL_LINES = 8
 class ChildFailed(Exception):
     """A process ended or fell silent before it was ready."""
 
+    def __init__(self, text: str, exit_code: int | None = None) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+        """What it ended with; None if it did not end."""
+
 
 class Child:
     """A started process."""
@@ -39,7 +44,8 @@ class Child:
     ) -> Child:
         """Start one part; its stderr goes to `<directory>/<name>.log`."""
         log = directory / f"{name}.log"
-        with log.open("ab") as stderr:
+        # Of this start alone: what an earlier one said would mislead.
+        with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -64,7 +70,8 @@ class Child:
             raise ChildFailed(f"{self.name} was not ready after {READY_WITHIN_S:g} s") from None
         if not line:
             exit_code = await self.process.wait()
-            raise ChildFailed(f"{self.name} ended with {exit_code} at start: {self._log_tail()}")
+            text = f"{self.name} ended with {exit_code} at start: {self._log_tail()}"
+            raise ChildFailed(text, exit_code)
         self.ready = orjson.loads(line)
 
     @property

@@ -24,6 +24,7 @@ from tfy_last9.standins.endpoints import Endpoints, write_env_file, write_json
 from tfy_last9.standins.faults import Fault, Owner, parse
 from tfy_last9.standins.serving import EXIT_ERROR, HOST, PortInUse, bind
 
+BAD_USAGE = 24
 STOP_ORDER = ("gateway", "providers", "last9")
 """The gateway first: it flushes its last spans into Last9."""
 
@@ -167,8 +168,12 @@ async def _supervise(options: Options) -> int:
             return 0
         dead = death.result()
         _say({"event": "died", "process": dead.name, "exit": dead.process.returncode})
-    except (ChildFailed, CertificateFailed) as error:
+    except CertificateFailed as error:
         sys.stderr.write(f"{error}\n")
+    except ChildFailed as error:
+        sys.stderr.write(f"{error}\n")
+        # What a process could not read on its command line came from ours.
+        return BAD_USAGE if error.exit_code == BAD_USAGE else EXIT_ERROR
     finally:
         starting.cancel()
         await sandbox.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Callable
 from dataclasses import fields
 from enum import Enum
 from typing import Any
@@ -19,13 +21,34 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add(parser: argparse.ArgumentParser, flag: str, default: Any) -> None:
     if isinstance(default, Enum):
-        states = type(default)
-        spelled = "|".join(str(state.value) for state in states)
-        parser.add_argument(flag, type=states, default=default, metavar=spelled)
+        parser.add_argument(flag, type=_state_of(type(default)), default=default)
     elif isinstance(default, tuple):
         parser.add_argument(flag, action="append", default=None)
     else:
         parser.add_argument(flag, type=type(default), default=default)
+
+
+def _state_of(states: type[Enum]) -> Callable[[str], Enum]:
+    def state(text: str) -> Enum:
+        try:
+            return states(text)
+        except ValueError:
+            valid = ", ".join(str(one.value) for one in states)
+            raise argparse.ArgumentTypeError(f"expected one of {valid}, saw {text}") from None
+
+    return state
+
+
+def parsed(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    """Parse strictly; an unknown flag ends the process with the nearest setting's name."""
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:
+        name = unknown[0].removeprefix("--").partition("=")[0]
+        names = [field.name.replace("_", "-") for field in fields(Settings)]
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}? Valid are" if close else "valid are"
+        parser.error(f"unknown switch {name!r}; {hint} {', '.join(names)}")
+    return options
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

@@ -17,7 +17,7 @@ from tfy_last9.standins.faults import parse
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.last9.app import Last9, Parts
 from tfy_last9.standins.last9.disturbance import Disturbance
-from tfy_last9.standins.last9.flags import add_flags, settings_from
+from tfy_last9.standins.last9.flags import add_flags, parsed, settings_from
 from tfy_last9.standins.last9.store import FILE_NAME, SpanStore, StoreInUse
 from tfy_last9.standins.last9.tokens import Statuses, Tokens, signing_key
 
@@ -31,7 +31,7 @@ YOUNG_OBJECTS = 200_000
 
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM, then write what is queued; the OTLP credential comes by environment."""
-    options = _parser().parse_args(argv)
+    options = parsed(_parser(), argv)
     credential = os.environ.get(CREDENTIAL, "")
     if not credential.startswith("Basic "):
         seen = "another scheme" if credential else "nothing"
@@ -86,7 +86,7 @@ def _serve(options: argparse.Namespace, credential: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="last9")
+    parser = argparse.ArgumentParser(prog="last9", usage=argparse.SUPPRESS, allow_abbrev=False)
     add = parser.add_argument
     add("--port", type=int, default=0)
     add("--journal", type=Path, required=True)

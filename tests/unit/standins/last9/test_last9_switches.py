@@ -1,12 +1,15 @@
 """Switches: each changes what it names and leaves the rest as it was."""
 
 import argparse
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from last9_sandbox import NS, T0_S, key_values, make_export, make_span, where
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tfy_last9.standins.last9.flags import add_flags, settings_from
+from tfy_last9.standins.faults import RULES, Owner
+from tfy_last9.standins.last9.flags import add_flags, parsed, settings_from
 from tfy_last9.standins.last9.settings import (
     AggregateNumbers,
     AggregateShape,
@@ -30,6 +33,17 @@ COUNT = {"type": "aggregate", "aggregates": [{"function": {"$count": []}, "as": 
 BY_NAME = COUNT | {"groupby": {"SpanName": "name"}}
 
 
+DOCS = Path(__file__).parents[4] / "docs" / "sandbox.md"
+
+
+def test_every_switch_and_every_fault_of_last9_is_documented():
+    text = DOCS.read_text()
+    names = [field.name.replace("_", "-") for field in fields(Settings)]
+    assert [name for name in names if f"`{name}=" not in text] == []
+    mine = [name for name, rule in RULES.items() if rule.owner is Owner.LAST9]
+    assert [name for name in mine if f"| `{name}` |" not in text] == []
+
+
 class Clock:
     def __init__(self):
         self.now_s = float(T0_S)
@@ -46,6 +60,22 @@ def test_flags_are_named_and_typed_like_the_settings():
     assert settings_from(parser.parse_args(given)) == Settings(
         lag_ms=7, select=Select.FLAT, drop_rules=("a=b", "c=d")
     )
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--lag=5", "did you mean 'lag-ms'"),
+        ("--nonsense", "valid are organization"),
+        ("--select=fla", "expected one of restrict, flat, ignore, saw fla"),
+    ],
+)
+def test_a_mistake_in_a_switch_names_what_is_valid(capsys, flag, hint):
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_flags(parser)
+    with pytest.raises(SystemExit):
+        parsed(parser, [flag])
+    assert hint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
