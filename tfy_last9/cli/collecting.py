@@ -121,6 +121,9 @@ class Collector:
         except TfyError as error:
             return self._record(window, None, error=error.message)
         self._book.save()
+        if manifest.ended == "unsettled" and outcome.error is None:
+            ended = "schedule" if manifest.early_stop is None else "stopped"
+            self._folder.write_manifest(replace(manifest, ended=ended))
         if self._book.sample is not None:
             counting = Counting(self._client, self._settings.service, self._settings.page_limit)
             self._counts, warnings = count(counting, self._objectives, manifest)

@@ -277,7 +277,7 @@ def _collect(collector: Collector, manifest: Manifest, folder: RunFolder, consol
         record = collector.collect(manifest, console)
     except KeyboardInterrupt:
         console.say("interrupted while waiting for traces: the ledger is kept")
-        folder.write_manifest(replace(manifest, ended="interrupted"))
+        folder.write_manifest(replace(manifest, ended="unsettled"))
         return
     if record.error is not None or not record.settled:
         console.say(f"fetch again later with: tfy-last9 collect {folder.path}")

@@ -37,7 +37,9 @@ def advice(
     steps: list[str] = []
     if verdict.reason_code in _FETCH_AGAIN:
         steps.append(f"fetch the evidence again: tfy-last9 collect {run}")
-    if verdict.reason_code in _BY_CODE:
+    if manifest.ended == "unsettled":
+        steps.append(f"fetch the evidence and decide: tfy-last9 collect {run}")
+    elif verdict.reason_code in _BY_CODE:
         steps.append(_BY_CODE[verdict.reason_code].format(run=run))
     unsettled = evidence is not None and not evidence.settled and verdict.accounting.lost > 0
     if unsettled and verdict.reason_code not in _FETCH_AGAIN:

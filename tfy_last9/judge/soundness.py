@@ -48,6 +48,12 @@ def _ending(manifest: Manifest) -> Iterator[Obstacle]:
             "interrupted before the schedule ended; what was recorded is kept",
             ExitCode.INTERRUPTED,
         )
+    elif manifest.ended == "unsettled":
+        yield Obstacle(
+            "incomplete",
+            "interrupted while waiting for traces; every request was sent and is recorded",
+            ExitCode.INTERRUPTED,
+        )
     elif manifest.ended not in ("schedule", "stopped"):
         yield Obstacle("incomplete", "the load broke off before its schedule ended")
     for problem in manifest.problems:

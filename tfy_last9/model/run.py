@@ -84,7 +84,8 @@ class Manifest:
     end_ns: int | None = None
     """UTC instant of the last finish."""
     ended: str | None = None
-    """`schedule` (ran to its end), `stopped` (early, on request), `interrupted`, or None: broke off."""
+    """`schedule` (ran to its end), `stopped` (early, on request), `interrupted`, `unsettled` (whole, but
+    interrupted while waiting for traces), or None: broke off."""
     workers: tuple[WorkerFacts, ...] = ()
     counters: Counters | None = None
     stopped_targets: tuple[StoppedTarget, ...] = ()

@@ -1,9 +1,20 @@
 import pytest
-from judge_builders import N, accounting, latency, manifest, objective, span_latency, validity
+from judge_builders import (
+    N,
+    accounting,
+    latency,
+    manifest,
+    objective,
+    span_latency,
+    tally,
+    validity,
+    verdict,
+)
 
 from tfy_last9.judge.validity import examine, smallest_latency_limit_ms
 from tfy_last9.model.objective import Book, Operator, Population, Threshold
 from tfy_last9.model.run import WorkerFacts
+from tfy_last9.model.verdict import State
 
 
 def problems(objectives=(), run=None, books=None, **facts):
@@ -65,3 +76,12 @@ def test_a_busy_hub_and_a_few_missed_arrivals_are_warnings():
 
 def test_an_empty_schedule_is_not_called_saturated():
     assert problems(offered=0, started=0) == ()
+
+
+def test_a_wait_that_was_interrupted_is_resumed_and_not_paid_again():
+    """All requests were sent: only the traces are still to be fetched."""
+    found = verdict([latency()], {"ttft": (tally(),)}, manifest=manifest(ended="unsettled"))
+    assert (found.state, found.exit_code, found.reason_code) == (State.ERROR, 130, "incomplete")
+    assert "while waiting for traces" in found.reason
+    assert "collect" in found.next_steps[0]
+    assert not any("run the gate again" in step for step in found.next_steps)
