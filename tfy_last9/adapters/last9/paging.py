@@ -8,6 +8,7 @@ again, its size is the server's cap and counts as "full" from then on.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tfy_last9.model.trace import Span
 from tfy_last9.wire.spans import Reading
 
 _SECOND_NS = 10**9
+_MILLISECOND_NS = 10**6
 _WIDEST_S = 3600
 """Last9's own client asks for at most an hour at a time (last9/last9-mcp-server)."""
 _PAD_S = 1
@@ -26,10 +28,10 @@ _PAD_S = 1
 begins a second early. The book knows a span that it has already."""
 _TRUSTED_ROWS = 100
 """Answers up to this size are taken to be below any server's cap."""
-_MOST_PARTS = 8
+_MOST_PARTS = 32
 """Of one split: a burst must not turn an empty hour into hundreds of queries."""
-_FILL = 0.6
-"""Share of the limit that a part is meant to bring: traffic is never even."""
+_FILL = 0.85
+"""Share of the limit that an answer is meant to bring, overlap included: traffic is never even."""
 
 Ask = Callable[[int, int, int], Reading]
 """`(start_s, end_s, limit)` to the rows of one answer."""
@@ -135,7 +137,7 @@ class Pager:
                 todo.extendleft(reversed(part.split(2)))
             elif self._cap.is_full(reading.rows):
                 if part.seconds == 1:
-                    yield Piece(part, reading, is_cut=True)
+                    yield self._bare(ask, part, reading)
                 else:
                     todo.extendleft(reversed(part.split(_parts(part, reading))))
             elif reading.rows > self._cap.proven and part.seconds > 1:
@@ -185,8 +187,22 @@ class Pager:
                 yield from self._follow(ask, half, self._asked(ask, half))
         elif reading.rows > self._cap.proven and part.seconds > 1:
             yield from self._prove(ask, part, reading)
+        elif self._cap.is_full(reading.rows):
+            yield self._bare(ask, part, reading)
         else:
-            yield Piece(part, reading, is_cut=self._cap.is_full(reading.rows))
+            yield Piece(part, reading)
+
+    def _bare(self, ask: Ask, part: Slice, padded: Reading) -> Piece:
+        """Ask for one full second without the overlap, which may be what filled the answer.
+
+        Only a span at the very instant of the second may then be missed, where `start` is exclusive. With
+        instants finer than milliseconds that is as good as never, and its trace is found to be incomplete.
+        """
+        bare = ask(part.start_s, part.end_s, self._cap.limit)
+        is_fine = any(span.start_ns % _MILLISECOND_NS for span in bare.spans)
+        if is_fine and not self._cap.is_full(bare.rows):
+            return Piece(part, bare)
+        return Piece(part, padded, is_cut=True)
 
 
 def _padded(window: Window) -> Window:
@@ -200,8 +216,8 @@ def _parts(part: Slice, full: Reading) -> int:
     """Return into how many parts to split: by how much of the slice the rows of a full answer cover."""
     starts = [span.start_ns for span in full.spans]
     covered_s = (max(starts) - min(starts)) / _SECOND_NS if starts else part.seconds
-    wanted = part.seconds / max(covered_s, 1.0) / _FILL
-    return max(2, min(_MOST_PARTS, round(wanted)))
+    wanted = part.seconds / max(_FILL * covered_s - _PAD_S, 1.0)
+    return max(2, min(_MOST_PARTS, math.ceil(wanted)))
 
 
 def _ids(reading: Reading) -> set[tuple[str, str]]:

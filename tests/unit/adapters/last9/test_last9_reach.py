@@ -37,11 +37,8 @@ class Counting(Last9Double):
             self.requests.append(request)
             row = {"metric": {"n": len(rows)}, "values": []}
             return httpx.Response(200, json=enveloped([row]))
-        self.rows, kept = rows, self.rows
-        try:
-            return super().__call__(request)
-        finally:
-            self.rows = kept
+        part = Last9Double(rows=rows, cap=self.cap, requests=self.requests)
+        return part(request)
 
 
 def shared_tenant(own=30, others=970):

@@ -282,3 +282,21 @@ def test_only_trace_ids_get_into_an_address(trace_id):
     _, source = connected(Last9Double(), region="r")
     with pytest.raises(ValueError, match="trace id"):
         source.trace(trace_id, window(0, 5))
+
+
+def test_a_full_second_is_asked_for_without_the_overlap_that_filled_it():
+    """40 spans a second, answers of 60: two seconds do not fit, one does."""
+    rows = spread(400, 10)
+    for n, row in enumerate(rows):
+        row["Timestamp"] = row["Timestamp"].replace("Z", f"{n % 9 + 1:06}Z")
+    _, source = connected(Last9Double(rows=rows, boundaries="inclusive"), region="r", page_limit=60)
+    page = source.spans(window(0, 10))
+    assert len(page.spans) == 400
+    assert page.truncated == ()
+
+
+def test_coarse_instants_leave_a_full_second_in_doubt():
+    """A span at the very second may be missed where `start` is exclusive."""
+    rows = spread(400, 10)
+    _, source = connected(Last9Double(rows=rows, boundaries="inclusive"), region="r", page_limit=60)
+    assert source.spans(window(0, 10)).truncated != ()
