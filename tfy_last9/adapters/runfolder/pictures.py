@@ -200,6 +200,8 @@ class _Album:
             for row in rows:
                 if row[place] is not None:
                     cells.setdefault(f"worker {row[0]}", {})[row[1]] = _rounded(row[place])
+            if self._step_s == STEPS_S[0]:
+                cells = {name: _bridged(at) for name, at in cells.items()}
             return Timeline(self._filled(cells, None), n)
 
         return of(2), of(3), of(4)
@@ -245,6 +247,16 @@ def _limits(objectives: Iterable[Objective]) -> Iterable[Limit]:
         named = [c.values for c in indicator.population.where if c.field == "provider"]
         for provider in named[0] if named else (None,):
             yield Limit(measures[indicator.field], provider, indicator.limit, objective.name)
+
+
+def _bridged(at: dict[int, float]) -> dict[int, float]:
+    """Fill single gaps: a sample tells of the second before it, and the seconds drift over the grid."""
+    gaps = {
+        column - 1: value
+        for column, value in at.items()
+        if column - 1 not in at and column - 2 in at
+    }
+    return at | gaps
 
 
 def _rounded(value: float) -> float:

@@ -20,6 +20,7 @@ from tfy_last9.reports.html.markup import NOTHING, Figure, Table, chip, css, esc
 
 _UNITS = 200.0
 _MOST_LABELS = 3
+_LEAST_SHARE = 0.01
 
 Links = Callable[[Exemplar], str]
 
@@ -185,7 +186,9 @@ def _why(why: Why, grouped: Sequence[str]) -> str:
 
 def _causes(why: Why, grouped: Sequence[str]) -> Iterator[str]:
     if why.stages:
-        yield "Lost time: " + "; ".join(_stage(one) for one in why.stages if one.share > 0)
+        yield "Lost time: " + "; ".join(
+            _stage(one) for one in why.stages if one.share >= _LEAST_SHARE
+        )
     common = [
         f"{esc(label)} {', '.join(_portion(one) for one in portions[:_MOST_LABELS])}"
         for label, portions in why.where
