@@ -25,6 +25,8 @@ from tfy_last9.model.scenario import Scenario
 
 STILL_S = 15.0
 """A load process writes its progress every second; after so long without, it is gone."""
+SENT = ("schedule", "unsettled")
+"""How a load ends that sent all it should; an unsettled one was stopped while its traces arrived."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -54,7 +56,7 @@ def resume(
     _check_idle(folder)
     manifest = seal(folder)
     objectives = load_objectives(folder.slo_path)
-    if manifest.ended == "schedule":
+    if manifest.ended in SENT:
         console.say(f"run {manifest.run_id} was sent before: finishing it, nothing is sent again")
         if manifest.sandbox and not manifest.client_only and not folder.evidence_path.is_file():
             raise BrokenRun(
