@@ -63,7 +63,7 @@ FROM found
 not see; a lag is known where such a poll exists, or where it is too short for polling to matter."""
 
 TRACE_FACTS = """
-CREATE TEMP TABLE trace_facts AS
+CREATE TEMP TABLE IF NOT EXISTS trace_facts AS
 SELECT s.trace_id, count(*) AS spans,
        count(*) FILTER (s.role = 'model') AS model_calls,
        coalesce(sum(s.duration_ns) FILTER (s.role = 'model'), 0)::BIGINT AS model_ns,
@@ -131,9 +131,13 @@ def _open(
         )
     )
     database.execute(JUDGED_TRACES)
-    database.execute(TRACE_FACTS)
     database.execute(ORIGIN)
     _load_reach(database, scenario)
+
+
+def ensure_trace_facts(database: duckdb.DuckDBPyConnection) -> None:
+    """Make `trace_facts` where somebody needs it: most objectives do not ask for the trace as a whole."""
+    database.execute(TRACE_FACTS)
 
 
 def size_band(scenario: Scenario) -> str:

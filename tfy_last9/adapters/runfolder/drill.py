@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tfy_last9.adapters.runfolder.books import open_books
+from tfy_last9.adapters.runfolder.books import ensure_trace_facts, open_books
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
 from tfy_last9.adapters.runfolder.labels import Parameters, ledger_label, matches, span_label
 from tfy_last9.errors import BrokenRun
@@ -68,6 +68,7 @@ def drill(folder: RunFolder, question: Question) -> tuple[Shown, ...]:
     manifest = folder.read_manifest()
     late_after_s = manifest.scenario.settle.late_after_s
     with open_books(folder, manifest.scenario, late_after_s) as database:
+        ensure_trace_facts(database)
         shown = answer(database, question)
         if not shown and question.trace_id:
             spans = _spans_of(database, question.trace_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from tfy_last9.adapters.runfolder.books import ensure_trace_facts
 from tfy_last9.adapters.runfolder.join import complete
 from tfy_last9.adapters.runfolder.labels import (
     Parameters,
@@ -52,8 +53,7 @@ SELECT {group} AS grp, {verdict} AS verdict, {value} AS value, l.request_id, s.t
        CASE WHEN s.status = 'error' THEN coalesce(s.status_message, 'error') ELSE s.status END
            AS detail,
        l.seq, s.start_ns AS place, s.start_ns AS at_ns
-FROM spans s JOIN judged_traces j ON j.trace_id = s.trace_id JOIN ledger l ON l.seq = j.seq
-JOIN trace_facts t ON t.trace_id = s.trace_id
+FROM spans s JOIN judged_traces j ON j.trace_id = s.trace_id JOIN ledger l ON l.seq = j.seq {facts}
 WHERE s.role = {role} AND {where}
 """
 
@@ -161,7 +161,11 @@ def _load(
         sql = LEDGER_EVENTS.format(**parts)
     else:
         role = parameters.bind(population.span.value if population.span else None)
-        sql = SPAN_EVENTS.format(role=role, **parts)
+        facts = ""
+        if any(" t." in f" {part}".replace("(", " ") for part in parts.values()):
+            ensure_trace_facts(database)
+            facts = "JOIN trace_facts t ON t.trace_id = s.trace_id"
+        sql = SPAN_EVENTS.format(role=role, facts=facts, **parts)
     database.execute(CREATE + sql, parameters.values)
 
 

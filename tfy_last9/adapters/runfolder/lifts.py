@@ -45,7 +45,7 @@ def read_lifts(
     everything, bad_ones = totals[0]
     candidates = [row for row in rows if row[2] < everything and row[3] > 0]
     candidates.sort(key=lambda row: LABELS.index(row[0]))
-    lifts = []
+    lifts: list[Lift] = []
     for label, value, n, bad in candidates:
         each = alpha / len(candidates) / 2.0
         low = lower_bound(bad, n, each)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfy_last9.adapters.runfolder.books import ensure_trace_facts
 from tfy_last9.adapters.runfolder.groups import Values, expected_groups
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
 from tfy_last9.adapters.runfolder.labels import (
@@ -105,6 +106,8 @@ def read_scalars(
 
 def _load(database: duckdb.DuckDBPyConnection, group_by: tuple[str, ...], scalar: Scalar) -> None:
     found, parameters = _source(scalar), Parameters()
+    if found.is_span:
+        ensure_trace_facts(database)
     label = span_label if found.is_span else ledger_label
     sql = LOAD.format(
         group=group(group_by, label, parameters),

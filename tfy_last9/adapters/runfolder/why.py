@@ -38,7 +38,8 @@ SELECT trace_id, sum(duration_ns) / 1e6 AS model_ms,
                     duration_ns / 1e6)) END) AS wait_ms,
        count(*) FILTER (status = 'error') AS failed,
        arg_max(provider, start_ns) AS provider, arg_max(model, start_ns) AS model
-FROM spans SEMI JOIN trace_facts USING (trace_id) WHERE role = 'model' GROUP BY trace_id
+FROM spans SEMI JOIN (FROM joins WHERE is_joined) j USING (trace_id)
+WHERE role = 'model' GROUP BY trace_id
 """
 
 EXPLAINED = """
