@@ -101,10 +101,11 @@ WITH traces AS (
     FROM spans s JOIN roles r USING (trace_id, span_id) SEMI JOIN traces t ON t.trace_id = s.trace_id
 )
 SELECT k.trace_id, k.span_id, any_value(k.role) AS role,
-       list_max([max(l.asked_ns), any_value(k.known_unseen_ns)]) AS unseen_ns
-FROM kept k LEFT JOIN looks l
-  ON l.end_ns > k.start_ns AND l.asked_ns < k.first_seen_ns AND l.start_ns <= k.start_ns
- AND (NOT l.roots_only OR (k.role = 'root' AND k.run_id = $run_id))
+       list_max([
+           max(l.asked_ns) FILTER (l.asked_ns < k.first_seen_ns
+               AND (NOT l.roots_only OR (k.role = 'root' AND k.run_id = $run_id))),
+           any_value(k.known_unseen_ns)]) AS unseen_ns
+FROM kept k LEFT JOIN looks l ON l.start_ns <= k.start_ns AND l.end_ns > k.start_ns
 GROUP BY k.trace_id, k.span_id
 """
 """A look at roots asked for the run id: it proves nothing about a root that does not carry it."""
