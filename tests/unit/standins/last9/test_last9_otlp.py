@@ -253,3 +253,34 @@ def test_an_empty_export_is_an_export():
 def test_instants_keep_their_nanoseconds():
     assert rfc3339(1_795_417_200_000_000_001) == "2026-11-23T07:00:00.000000001Z"
     assert rfc3339(999_999_999) == "1970-01-01T00:00:00.999999999Z"
+
+
+def test_an_attribute_that_was_seen_before_is_read_the_same_again():
+    """Short attributes are looked up in a table; the second look must not differ from the first."""
+    attributes = {"short": "x", "n": 7, "zero": 0, "f": 0.5, "no": False, "long": "y" * 500}
+    for numeric in NumericAttributes:
+        body = make_export(make_span(1, attributes=attributes)).SerializeToString()
+        first, again = (decode_protobuf(body, numeric).rows for _ in range(2))
+        assert first == again
+    text = orjson.loads(decode_protobuf(body, NumericAttributes.STRING).rows[0].doc)
+    assert text["SpanAttributes"] == {
+        "short": "x",
+        "n": "7",
+        "zero": "0",
+        "f": "0.5",
+        "no": "false",
+        "long": "y" * 500,
+    }
+
+
+def test_an_attribute_that_is_no_key_and_value_makes_the_export_undecodable():
+    body = make_export(make_span(1, attributes={"key": "v"})).SerializeToString()
+    with pytest.raises(Undecodable):
+        decode_protobuf(body.replace(b"\x0a\x03key", b"\x0f\x03key"), NumericAttributes.STRING)
+
+
+def test_a_promoted_attribute_is_answered_as_any_other():
+    """It has a column of its own beside the map; both have to say the same."""
+    span = make_span(1, attributes={"http.response.status_code": 200, "tfy.span_type": "Model"})
+    (row,) = decode_protobuf(make_export(span).SerializeToString(), NumericAttributes.NUMBER).rows
+    assert (row.http_status, row.span_type, row.provider) == ("200", "Model", None)
