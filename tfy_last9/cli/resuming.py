@@ -56,7 +56,7 @@ def resume(
     _check_idle(folder)
     manifest = seal(folder)
     objectives = load_objectives(folder.slo_path)
-    if manifest.ended in SENT:
+    if manifest.ended in SENT or manifest.early_stop is not None:
         console.say(f"run {manifest.run_id} was sent before: finishing it, nothing is sent again")
         if manifest.sandbox and not manifest.client_only and not folder.evidence_path.is_file():
             raise BrokenRun(

@@ -8,10 +8,12 @@ import pytest
 
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.opening import RunRequest, open_run
+from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.cli import gate as gating
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.errors import BrokenRun, ConfigurationError, ExitCode
+from tfy_last9.model.run import EarlyStop
 
 DATA = Path(__file__).parents[2] / "data"
 NOW_NS = 1_795_000_000_000_000_000
@@ -54,8 +56,8 @@ def made(request):
     return open_run(wanted, NOW_NS)[0]
 
 
-def finished(folder):
-    """Leave what a load process leaves that ended by its schedule with one answered request."""
+def finished(folder, ended="schedule"):
+    """Leave what a load process leaves that ended in good order with one answered request."""
     scenario = folder.read_manifest().scenario
     target = scenario.targets[0]
     row = {
@@ -68,7 +70,7 @@ def finished(folder):
     (folder.work_path / "rows-0.ndjson").write_text(json.dumps(row) + "\n")
     report = {
         "workers": [{"worker": 0, "epoch_ns": NOW_NS, "rows": 1, "drained": True}],
-        "expected_workers": 1, "offered": 1, "start_ns": NOW_NS, "ended": "schedule",
+        "expected_workers": 1, "offered": 1, "start_ns": NOW_NS, "ended": ended,
         "stopped_targets": [], "problems": [],
     }  # fmt: skip
     (folder.work_path / "swarm.json").write_text(json.dumps(report))
@@ -81,6 +83,25 @@ def test_a_run_that_was_sent_but_not_judged_is_judged(request_, capsys):
     verdict = json.loads(folder.verdict_path.read_text())
     assert (verdict["run_id"], verdict["exit_code"]) == ("job-7", code)
     assert verdict["accounting"]["answered"] == 1
+    assert "nothing is sent again" in capsys.readouterr().err
+
+
+def test_a_run_that_the_gate_itself_ended_early_has_a_verdict_of_its_own(request_, capsys):
+    folder = made(request_)
+    finished(folder, ended="stopped")
+    enough = EarlyStop("decided early", 10, 100)
+    folder.write_manifest(replace(folder.read_manifest(), early_stop=enough))
+    code = run_gate(request_, Console())
+    assert json.loads(folder.verdict_path.read_text())["exit_code"] == code
+    assert "nothing is sent again" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_while_it_settled_is_finished(request_, capsys):
+    folder = made(request_)
+    finished(folder)
+    seal(folder)
+    folder.write_manifest(replace(folder.read_manifest(), ended="unsettled"))
+    run_gate(request_, Console())
     assert "nothing is sent again" in capsys.readouterr().err
 
 
