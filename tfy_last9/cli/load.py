@@ -113,8 +113,6 @@ def _environment(folder: RunFolder, gateway: GatewaySettings) -> dict[str, str]:
         "TFY_RUN_DIR": str(folder.path.resolve()),
         "TFY_GATEWAY_URL": gateway.url,
         "TFY_API_KEY": gateway.api_key,
-        "NO_PROXY": "*",  # whatever the driver: a proxy would be part of what is measured
-        "no_proxy": "*",
     }
 
 
