@@ -188,10 +188,10 @@ def judge(path: Path) -> None:
     started = time.perf_counter()
     verdict = decide(folder, objectives)
     seconds = time.perf_counter() - started
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{seconds:.2f} {peak_mib:.0f} {len(verdict.findings)} {verdict.state} {verdict.reason_code}"
-    )
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu, peak_mib = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    numbers = f"{seconds:.2f} {cpu:.2f} {peak_mib:.0f} {len(verdict.findings)}"
+    print(f"{numbers} {verdict.state} {verdict.reason_code}")
 
 
 def main() -> None:
