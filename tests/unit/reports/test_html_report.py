@@ -241,3 +241,21 @@ def test_causes_are_told_where_they_are_known():
     assert "model &lt;gpt&gt; 75 %" in text
     assert "minute 3" in text
     assert "region=eu: bad at least 3.5 times as often" in text
+
+
+def test_a_canary_shows_its_change_against_the_margin():
+    """The canary's findings promise a change, and come from the scenario instead of an SLO file."""
+    change = replace(
+        VERDICT.findings[0],
+        objective="canary-ttft",
+        measured="+12 % [+8 %, +16 %]",
+        budget=0.1,
+        bad_low=0.08,
+        bad_high=0.16,
+        path="",
+        line=0,
+    )
+    text = page(replace(VERDICT, findings=(change,)))
+    assert "change between 8 % and 16 %, 10 % allowed" in text
+    assert "arms of the scenario" in text
+    assert "slo/:0" not in text

@@ -136,6 +136,8 @@ def _observed(one: Finding) -> str:
 
 def _budget_bar(one: Finding) -> str:
     """Return the bad share with its bounds against the budget, as picture and as words."""
+    if one.measured is not None and one.bad_low is not None and one.bad_high is not None:
+        return _change_bar(one, one.bad_low, one.bad_high)
     if not one.total or one.measured is not None:
         return NOTHING
     share = one.bad / one.total
@@ -155,6 +157,24 @@ def _budget_bar(one: Finding) -> str:
         f'<rect class="allowed" x="4" y="6" width="{num(float(x(one.budget)) - 4)}" height="8"/>'
         f'{interval}<line class="limit" x1="{x(one.budget)}" x2="{x(one.budget)}" y1="1" y2="19"/>'
         f'<circle class="seen" cx="{x(share)}" cy="10" r="4"/></svg><span class="detail">{esc(words)}</span>'
+    )
+
+
+def _change_bar(one: Finding, low: float, high: float) -> str:
+    """Return the interval of a change from baseline to canary, 0 in the middle, against its margin."""
+    most = 1.15 * max(abs(low), abs(high), 2 * one.budget, 1e-9)
+
+    def x(value: float) -> str:
+        return num(_UNITS / 2 + value / most * (_UNITS / 2 - 4))
+
+    words = f"change between {percent(low)} and {percent(high)}, {percent(one.budget)} allowed"
+    return (
+        f'<svg class="budget {css(one.state)}" viewBox="0 0 200 20" role="img" aria-label="{esc(words)}">'
+        f'<rect class="allowed" x="4" y="6" width="{num(float(x(one.budget)) - 4)}" height="8"/>'
+        f'<line class="zero" x1="{x(0.0)}" x2="{x(0.0)}" y1="4" y2="16"/>'
+        f'<line class="interval" x1="{x(low)}" x2="{x(high)}" y1="10" y2="10"/>'
+        f'<line class="limit" x1="{x(one.budget)}" x2="{x(one.budget)}" y1="1" y2="19"/></svg>'
+        f'<span class="detail">{esc(words)}</span>'
     )
 
 
