@@ -104,7 +104,8 @@ class Last9Double:
         path = request.url.path.removeprefix("/api/v4/organizations/acme")
         if path == "/datasources":
             return httpx.Response(200, json=self.datasources)
-        start, end, limit = (int(request.url.params[key]) for key in ("start", "end", "limit"))
+        start, end = (int(request.url.params[key]) for key in ("start", "end"))
+        limit = int(request.url.params.get("limit", "20"))
         found = [row for row in self.rows if self._inside(row["_at_s"], start, end)]
         found = sorted(found, key=lambda row: -row["_at_s"])
         if path.startswith("/cat/api/traces/v2/query_range/json"):
