@@ -151,6 +151,8 @@ def check(
 
     A run that was never collected (`locust -f` ends so) has its evidence fetched first. With `--last` or
     `--from` production is judged instead, from its traces alone.
+
+    Example: tfy-last9 check --last 1h
     """
     console = Console(quiet=quiet)
     if (run is None) == (last is None and start is None and end is None):
@@ -174,14 +176,20 @@ def check(
 
 @app.command()
 def collect(run: RunArgument, quiet: QuietOption = False) -> None:
-    """Fetch the evidence of a stored run again, from any machine; decide again and say what changed."""
+    """Fetch the evidence of a stored run again, from any machine; decide again and say what changed.
+
+    Example: tfy-last9 collect runs/20261123-...
+    """
     settings = from_environment(read_environment())
     raise typer.Exit(collect_again(RunFolder(run), settings, Console(quiet=quiet)))
 
 
 @app.command()
 def report(run: RunArgument, github: GitHubOption = None) -> None:
-    """Write all reports of a judged run again, from its verdict.json; change no verdict."""
+    """Write all reports of a judged run again, from its verdict.json; change no verdict.
+
+    Example: tfy-last9 report runs/20261123-...
+    """
     folder = RunFolder(run)
     verdict = judging.render_again(folder)
     tell_github(github_wanted(github, Path("slo")), folder, verdict, json=False)
@@ -190,9 +198,9 @@ def report(run: RunArgument, github: GitHubOption = None) -> None:
 
 @app.command()
 def doctor(
-    scenario: Annotated[
-        Path, typer.Option(help="Its first target is sent one request.")
-    ] = Path("scenarios/smoke.yaml"),
+    scenario: Annotated[Path, typer.Option(help="Its first target is sent one request.")] = Path(
+        "scenarios/smoke.yaml"
+    ),
     record: Annotated[
         Path | None,
         typer.Option(help="Ask Last9 what its docs leave open; write samples without texts here."),
@@ -234,7 +242,10 @@ def traces(
 
 @app.command()
 def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
-    """Say what a run would send, and which objectives it can decide, before anything is spent."""
+    """Say what a run would send, and which objectives it can decide, before anything is spent.
+
+    Example: tfy-last9 plan scenarios/smoke.yaml --slo slo/pr
+    """
     text, exit_code = describe(load_scenario(scenario), load_objectives(slo))
     Console().result(text)
     raise typer.Exit(exit_code)
@@ -248,7 +259,10 @@ def compare(
     canary: Annotated[Path, typer.Argument(help="Run folder of the canary.")],
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Compare two stored runs of the same scenario, the second as the canary of the first."""
+    """Compare two stored runs of the same scenario, the second as the canary of the first.
+
+    Example: tfy-last9 compare latest-pass runs/20261123-...
+    """
     runs = baseline_run(baseline, RunFolder(canary)), RunFolder(canary)
     raise typer.Exit(compare_runs(*runs, Console(), as_json=json))
 
@@ -260,7 +274,10 @@ def lint(
         typer.Argument(help="Scenario and SLO files or folders; default: both folders."),
     ] = None,
 ) -> None:
-    """Check scenarios and SLO files: errors with file, line and a suggestion."""
+    """Check scenarios and SLO files: errors with file, line and a suggestion.
+
+    Example: tfy-last9 lint scenarios slo/pr
+    """
     Console().result(lint_paths(paths or [Path("scenarios"), Path("slo")]))
 
 
@@ -288,7 +305,10 @@ def sandbox(
         typer.Option(help="Last9 behaviour, for example lag-ms=2000; repeatable."),
     ] = None,
 ) -> None:
-    """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C."""
+    """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C.
+
+    Example: tfy-last9 sandbox --env-file .env --fault trace_loss=0.05
+    """
     request = SandboxRequest(
         *(folder, port, tuple(fault or ()), seed, env_file, data, tls),
         last9_options=tuple(f"--{switch}" for switch in last9_switch or ()),
