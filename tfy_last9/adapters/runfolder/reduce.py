@@ -22,6 +22,7 @@ from tfy_last9.adapters.runfolder.counted import (
 )
 from tfy_last9.adapters.runfolder.database import scalar_int
 from tfy_last9.adapters.runfolder.events import load_events
+from tfy_last9.adapters.runfolder.intact import check_spans
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
 from tfy_last9.adapters.runfolder.losses import with_losses
 from tfy_last9.adapters.runfolder.sample import populations
@@ -91,6 +92,11 @@ class Reduction:
         self._sample = evidence.sample if evidence else None
         self._counts = evidence.counts if evidence else ()
         self._database = open_books(folder, manifest.scenario, late_after_s, self._sample)
+        try:
+            check_spans(self._database, folder, evidence)
+        except BrokenRun:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from runfolder_builders import build_page, build_row, build_trace, collect, sealed_folder
+from runfolder_builders import (
+    build_page,
+    build_record,
+    build_row,
+    build_trace,
+    collect,
+    sealed_folder,
+)
 
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.errors import BrokenRun
+from tfy_last9.model.run import Collection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +57,15 @@ def test_collecting_again_over_damaged_spans_names_them(folder: RunFolder) -> No
     folder.spans_path.write_bytes(b"")
     with pytest.raises(BrokenRun, match=r"spans\.parquet"):
         EvidenceStore(folder, ())
+
+
+def test_spans_that_left_the_folder_are_not_blamed_on_the_gateway(folder: RunFolder) -> None:
+    """Without them every trace would look lost, although Last9 showed it."""
+    saved = Collection(
+        at_ns=1, expected=2, complete=2, spans=6, queries=1, bytes_fetched=1, error=None
+    )
+    folder.write_evidence(build_record(collections=(saved,)))
+    reduce(folder)
+    folder.spans_path.unlink()
+    with pytest.raises(BrokenRun, match=r"holds 0 spans, but evidence\.json counts 6"):
+        reduce(folder)
