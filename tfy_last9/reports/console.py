@@ -169,6 +169,8 @@ def _traces(found: Accounting) -> str:
     }
     paths = ", ".join(f"{count:,} by {path}" for path, count in found.join_paths)
     text = f"{found.expected_traces:,} expected = {_sum(parts)}; {found.complete:,} complete"
+    if found.population is not None:
+        text = f"a random sample of {found.population:,}: {text}"
     text += f"; joined {paths}" if paths else ""
     refused = f"; {found.optional_found:,} more of refused requests" if found.optional_found else ""
     return text + refused

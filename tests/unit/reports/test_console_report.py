@@ -107,3 +107,9 @@ def test_a_run_without_objectives_or_traces_can_still_be_shown():
     text = report(replace(INVALID, findings=(), accounting=books, validity=facts))
     assert "traces    nothing to compare with Last9" in text
     assert "budget" not in text
+
+
+def test_traces_that_are_a_sample_are_called_so():
+    sampled = replace(PASSED.accounting, strategy="counts", population=1_000_000)
+    text = " ".join(report(replace(PASSED, accounting=sampled)).split())
+    assert "a random sample of 1,000,000: " in text
