@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryFile, mkdtemp
 from typing import Self
 
 from tfy_last9.adapters.environment import (
@@ -98,6 +98,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
                 as_json=request.as_json,
                 github=request.github,
             )
+    check_out(request.out)
     with ExitStack() as stack:
         place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
         world = _enter_world(request, scenario, place, stack, console)
@@ -127,6 +128,19 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
         )
     seed = scenario.seed if request.seed is None else request.seed
     return replace(scenario, phases=phases, seed=seed)
+
+
+def check_out(out: Path) -> None:
+    """Make the folder for runs, before anything is sent. Raises `ConfigurationError` where that fails."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out {out} cannot be written: {error.strerror}",
+            hint="give a folder that exists or can be made, on a disk with room",
+        ) from error
 
 
 class SandboxPlace:

@@ -7,8 +7,9 @@ import pytest
 
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.cli.gate import check_out
 from tfy_last9.cli.planning import check_decidable
-from tfy_last9.errors import Undecidable
+from tfy_last9.errors import ConfigurationError, Undecidable
 from tfy_last9.judge.decide import needs_last9
 
 ROOT = Path(__file__).parents[3]
@@ -29,3 +30,16 @@ def test_what_needs_last9_decides_nothing_without_it():
     with pytest.raises(Undecidable) as refused:
         check_decidable(SCENARIO, on_traces, client_only=True)
     assert "client-ledger" in refused.value.hint
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_where_no_run_can_be_kept_nothing_is_sent(tmp_path, taken):
+    file = tmp_path / "runs"
+    file.write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        check_out(file if taken else file / "below")
+
+
+def test_the_folder_for_runs_is_made(tmp_path):
+    check_out(tmp_path / "new" / "runs")
+    assert list((tmp_path / "new" / "runs").iterdir()) == []
