@@ -34,7 +34,9 @@ def visit(chromium, report):
     contexts, complaints, requests = [], [], []
 
     def opened(viewport=DESKTOP, scheme="light", **more):
-        context = chromium.new_context(viewport=viewport, color_scheme=scheme, **more)
+        context = chromium.new_context(
+            viewport=viewport, color_scheme=scheme, reduced_motion="reduce", **more
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)

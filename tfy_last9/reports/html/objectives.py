@@ -100,7 +100,9 @@ def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
     head = (
         f"<summary>{chip(worst.state)}<b>{esc(name)}</b><span>{esc(worst.claim)}</span></summary>"
     )
-    names = ("group", "state", "observed", "bad share on its budget", "n")
+    is_change = worst.measured is not None and worst.bad_high is not None
+    picture = "change on its margin" if is_change else "bad share on its budget"
+    names = ("group", "state", "observed", picture, "n")
     grid = table(names, (_row(one) for one in same), f"{name}, per group", "findings")
     unwell = sorted((one for one in same if SEVERITY[one.state] > 0), key=_weight, reverse=True)
     said = "".join(_explained(one, links) for one in unwell)
