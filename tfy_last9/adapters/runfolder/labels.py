@@ -91,9 +91,9 @@ SENT_LABELS: dict[str, str] = {
     **{name: f"CAST(l.{name} AS VARCHAR)" for name in sorted(LEDGER_LABELS - SPAN_LABELS)},
     "provider": "r.provider",
     "route": "l.model",
-    "model": "CASE WHEN l.provider IS NOT NULL THEN l.model END",
+    "model": "CASE WHEN l.provider IS NOT NULL AND r.provider IS NOT NULL THEN l.model END",
     "account": (
-        "CASE WHEN l.provider IS NOT NULL AND contains(l.model, '/') "
+        "CASE WHEN l.provider IS NOT NULL AND r.provider IS NOT NULL AND contains(l.model, '/') "
         "THEN split_part(l.model, '/', 1) END"
     ),
 }
