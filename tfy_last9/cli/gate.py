@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryFile, mkdtemp
 from typing import Self
 
@@ -294,4 +295,4 @@ def _collect(collector: Collector, manifest: Manifest, folder: RunFolder, consol
         folder.write_manifest(replace(manifest, ended="unsettled"))
         return
     if record.error is not None or not record.settled:
-        console.say(f"fetch again later with: tfy-last9 collect {folder.path}")
+        console.say(f"fetch again later with: tfy-last9 collect {quote(str(folder.path))}")

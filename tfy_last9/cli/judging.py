@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.last9.links import explorer_link, trace_link
@@ -105,8 +106,13 @@ def render_again(folder: RunFolder) -> Verdict:
 
 def _report(verdict: Verdict, folder: RunFolder) -> str:
     """Return the console report; the verdict knows its run id only, a person needs the path."""
-    steps = tuple(step.replace(verdict.run_id, _shown(folder.path)) for step in verdict.next_steps)
+    steps = runnable(verdict.next_steps, verdict.run_id, _shown(folder.path))
     return console_report.render(replace(verdict, next_steps=steps), linker(folder))
+
+
+def runnable(steps: tuple[str, ...], run_id: str, path: str) -> tuple[str, ...]:
+    """Return the steps with the folder in place of the run id, as a shell reads it."""
+    return tuple(step.replace(run_id, quote(path)) for step in steps)
 
 
 def run_page(folder: RunFolder) -> str | None:
