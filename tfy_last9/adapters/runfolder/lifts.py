@@ -27,20 +27,20 @@ WEAKEST = 1.2
 COUNTS = """
 SELECT label, value, count(*) AS n, count(*) FILTER (is_bad) AS bad
 FROM (SELECT is_bad, unnest([{names}]) AS label, unnest([{columns}]) AS value
-      FROM explained WHERE is_own)
+      FROM explained WHERE {own})
 WHERE value IS NOT NULL GROUP BY label, value ORDER BY label, value
 """
 
 
 def read_lifts(
-    database: duckdb.DuckDBPyConnection, known: Collection[str], alpha: float
+    database: duckdb.DuckDBPyConnection, known: Collection[str], alpha: float, own: str
 ) -> tuple[Lift, ...]:
-    """Return the strongest lifts within the group; labels that make the group (`known`) say nothing."""
+    """Return the strongest lifts within the group that the SQL `own` selects, `known` labels aside."""
     labels = [label for label in LABELS if label not in known]
     names, columns = ", ".join(f"'{label}'" for label in labels), ", ".join(labels)
-    rows = database.execute(COUNTS.format(names=names, columns=columns)).fetchall()
+    rows = database.execute(COUNTS.format(names=names, columns=columns, own=own)).fetchall()
     totals = database.execute(
-        "SELECT count(*), count(*) FILTER (is_bad) FROM explained WHERE is_own"
+        f"SELECT count(*), count(*) FILTER (is_bad) FROM explained WHERE {own}"  # noqa: S608 - quoted literals
     ).fetchall()
     everything, bad_ones = totals[0]
     candidates = [row for row in rows if row[2] < everything and row[3] > 0]

@@ -144,15 +144,15 @@ class Reduction:
 
     def causes(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], Why]:
         """Return what is known about the cause of each of these findings."""
-        named = {objective.name: objective for objective in self._objectives}
-        found = {}
+        asked: dict[str, list[Group]] = {}
         for finding in findings:
-            if finding.objective not in named:  # a comparison of arms explains itself
-                continue
-            why = explain(self._database, named[finding.objective], finding.group)
-            if why is not None:
-                found[finding.objective, finding.group] = why
-        return found
+            asked.setdefault(finding.objective, []).append(finding.group)
+        return {
+            (objective.name, group): why
+            for objective in self._objectives
+            if objective.name in asked  # a comparison of arms explains itself
+            for group, why in explain(self._database, objective, asked[objective.name]).items()
+        }
 
     def burns(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], tuple[BurnRate, ...]]:
         """Return the burn rates of live traffic; none for a run that was sent from here."""

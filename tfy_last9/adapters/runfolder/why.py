@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tfy_last9.adapters.runfolder.database import text_list
 from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.lifts import read_lifts
 from tfy_last9.model.objective import Completeness, Composite, Ratio, Scalar, Simple, Threshold
@@ -18,6 +19,8 @@ from tfy_last9.model.trace import Role
 from tfy_last9.model.verdict import Portion, Why
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import duckdb
 
     from tfy_last9.model.objective import Objective
@@ -44,7 +47,7 @@ WHERE role = 'model' GROUP BY trace_id
 
 EXPLAINED = """
 CREATE OR REPLACE TEMP TABLE explained AS
-SELECT e.verdict = 'bad' AS is_bad, e.grp = $grp::VARCHAR[] AS is_own, e.seq, e.at_ns, e.detail,
+SELECT e.verdict = 'bad' AS is_bad, e.grp, e.seq, e.at_ns, e.detail,
        coalesce(l.provider, c.provider, '(virtual)') AS provider, l.model AS route,
        coalesce(c.model, l.model) AS model, l.outcome, c.failed, c.trace_id IS NOT NULL AS is_seen,
        l.first_token_ns IS NOT NULL AS is_started, l.target, l.phase, l.arm, l.size_band,
@@ -59,10 +62,13 @@ LEFT JOIN (SELECT trace_id, any_value(region) AS region, any_value(env) AS env
 WHERE e.verdict <> 'excluded'
 """
 
+OWN_BAD = "SELECT count(*) FROM explained WHERE is_bad AND {own}"
+OWN_GOOD = "SELECT count(*) FROM explained WHERE NOT is_bad AND {own}"
+
 TIMES = """
 SELECT is_bad, avg(queue_ms), avg(after_ms - wait_ms - streaming_ms), avg(wait_ms), avg(streaming_ms)
 FROM explained
-WHERE wait_ms IS NOT NULL AND after_ms IS NOT NULL AND ((is_bad AND is_own) OR (NOT is_bad AND {peers}))
+WHERE wait_ms IS NOT NULL AND after_ms IS NOT NULL AND ((is_bad AND {own}) OR (NOT is_bad AND {peers}))
 GROUP BY is_bad ORDER BY is_bad
 """
 
@@ -75,41 +81,51 @@ SELECT CASE
            WHEN outcome IN ('timeout', 'stream_broken', 'aborted') AND is_seen THEN 'provider wait'
            ELSE 'gateway'
        END AS stage, count(*)
-FROM explained WHERE is_bad AND is_own GROUP BY 1 ORDER BY 2 DESC, 1
+FROM explained WHERE is_bad AND {own} GROUP BY 1 ORDER BY 2 DESC, 1
 """
 
 COMMON = """
 SELECT coalesce({label}, '(none)') AS name, count(*) AS n
-FROM explained WHERE is_bad AND is_own GROUP BY 1 ORDER BY n DESC, name LIMIT {top}
+FROM explained WHERE is_bad AND {own} GROUP BY 1 ORDER BY n DESC, name LIMIT {top}
 """
 
 FIRST_MINUTE = """
 SELECT min(minute) FROM (
     SELECT greatest(0, (at_ns - (SELECT at_ns FROM origin)) // 60000000000) AS minute,
            count(*) AS n, count(*) FILTER (is_bad) AS bad
-    FROM explained WHERE is_own GROUP BY 1
+    FROM explained WHERE {own} GROUP BY 1
 ) WHERE bad > 0 AND bad > {budget} * n
 """
 
 
-def explain(database: duckdb.DuckDBPyConnection, objective: Objective, group: Group) -> Why | None:
-    """Return why the objective is not met in `group`; None where nothing bad was seen."""
+def explain(
+    database: duckdb.DuckDBPyConnection, objective: Objective, groups: Iterable[Group]
+) -> dict[Group, Why]:
+    """Return why the objective is not met in each of these groups, where something bad was seen."""
     indicator = _explicable(objective)
     if indicator is None:
-        return None
+        return {}
     load_events(database, indicator, objective.group_by)
-    _load(database, indicator, [value for _, value in group])
-    (bad,) = _row(database, "SELECT count(*) FROM explained WHERE is_bad AND is_own")
+    _load(database, indicator)
+    found = {group: _explained(database, objective, indicator, group) for group in groups}
+    return {group: why for group, why in found.items() if why is not None}
+
+
+def _explained(
+    database: duckdb.DuckDBPyConnection, objective: Objective, indicator: Simple, group: Group
+) -> Why | None:
+    own = f"grp = {text_list(tuple(value for _, value in group))}"
+    (bad,) = _row(database, OWN_BAD.format(own=own))
     if not bad:
         return None
     budget = round(objective.budget, 12)
-    (minute,) = _row(database, FIRST_MINUTE.format(budget=budget))
+    (minute,) = _row(database, FIRST_MINUTE.format(budget=budget, own=own))
     labels = ["provider", "model", "route", "seen"]
     return Why(
-        where=tuple((label, _common(database, label, bad)) for label in labels),
-        stages=_stages(database, indicator, bad),
+        where=tuple((label, _common(database, label, bad, own)) for label in labels),
+        stages=_stages(database, indicator, bad, own),
         first_bad_minute=minute,
-        lifts=read_lifts(database, dict(group), round(1.0 - objective.confidence, 12)),
+        lifts=read_lifts(database, dict(group), round(1.0 - objective.confidence, 12), own),
     )
 
 
@@ -125,7 +141,7 @@ def _explicable(objective: Objective) -> Simple | None:
     return indicator
 
 
-def _load(database: duckdb.DuckDBPyConnection, indicator: Simple, group: list[str]) -> None:
+def _load(database: duckdb.DuckDBPyConnection, indicator: Simple) -> None:
     database.execute(CALLS)
     early = isinstance(indicator, Threshold) and indicator.field in EARLY_FIELDS
     end_ns = "coalesce(l.first_token_ns, l.finished_ns)" if early else "l.finished_ns"
@@ -136,20 +152,22 @@ def _load(database: duckdb.DuckDBPyConnection, indicator: Simple, group: list[st
         if early
         else "c.model_ms - c.wait_ms",
     )
-    database.execute(sql, {"grp": group})
+    database.execute(sql)
 
 
 def _stages(
-    database: duckdb.DuckDBPyConnection, indicator: Simple, bad: int
+    database: duckdb.DuckDBPyConnection, indicator: Simple, bad: int, own: str
 ) -> tuple[Portion, ...]:
     if isinstance(indicator, Completeness):
         return ()  # a trace that is not there spent no time anywhere
     if isinstance(indicator, Ratio) and indicator.good is None:
-        rows = database.execute(FAILED_IN).fetchall()
+        rows = database.execute(FAILED_IN.format(own=own)).fetchall()
         return tuple(Portion(name, count / bad) for name, count in rows)
-    (good,) = _row(database, "SELECT count(*) FROM explained WHERE NOT is_bad AND is_own")
-    peers = "is_own" if good >= FEWEST_GOOD else "true"
-    found = {row[0]: row[1:] for row in database.execute(TIMES.format(peers=peers)).fetchall()}
+    (good,) = _row(database, OWN_GOOD.format(own=own))
+    peers = own if good >= FEWEST_GOOD else "true"
+    found = {
+        row[0]: row[1:] for row in database.execute(TIMES.format(peers=peers, own=own)).fetchall()
+    }
     if True not in found:
         return ()
     usual = found.get(False, (0.0,) * len(STAGES))
@@ -165,9 +183,11 @@ def _stages(
     return tuple(sorted(stages, key=lambda stage: -stage.share))
 
 
-def _common(database: duckdb.DuckDBPyConnection, label: str, bad: int) -> tuple[Portion, ...]:
+def _common(
+    database: duckdb.DuckDBPyConnection, label: str, bad: int, own: str
+) -> tuple[Portion, ...]:
     column = "detail" if label == "seen" else label
-    rows = database.execute(COMMON.format(label=column, top=TOP)).fetchall()
+    rows = database.execute(COMMON.format(label=column, top=TOP, own=own)).fetchall()
     return tuple(Portion(name, count / bad) for name, count in rows)
 
 
