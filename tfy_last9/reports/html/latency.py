@@ -136,7 +136,7 @@ def _row(one: Histogram, place: int, scale: LogScale, limits: Sequence[Limit]) -
         body += _mark(found.value, found.low, found.high, plot, scale)
     for limit in lines:
         x = plot.x(scale.share(limit.at_ms))
-        side, shift = ("end", -4) if scale.share(limit.at_ms) > 0.6 else ("start", 4)  # noqa: PLR2004
+        side, shift = ("end", -4) if scale.share(limit.at_ms) > 0.6 else ("start", 4)  # noqa: PLR2004 - where labels look right
         body += f'<line class="limit" x1="{num(x)}" x2="{num(x)}" y1="{num(plot.top - 8)}" y2="{num(plot.bottom)}"/>'
         if place == 0:
             text = f"objective {milliseconds(limit.at_ms)}"
