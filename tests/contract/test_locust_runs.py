@@ -242,7 +242,7 @@ def test_both_drivers_come_to_the_same_outcomes_on_the_same_schedule(world, tmp_
     runs = {}
     for driver in ("stream", "openai"):
         scenario = locusts.scenario_file(
-            tmp_path, rate="20/s", duration="3s", users=50, driver=driver
+            tmp_path, rate="20/s", duration="3s", users=100, driver=driver
         )
         runs[driver] = locusts.start_locust(
             tmp_path / driver, world.settings, "--headless", scenario=scenario
