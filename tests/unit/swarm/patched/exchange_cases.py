@@ -78,7 +78,7 @@ def test_a_stall_after_the_first_token_is_a_broken_stream():
         peer.send(HEAD, chunk(event("a")))
         gevent.sleep(1)
 
-    answer = answer_to(script)
+    answer = answer_to(script, double.HASTY)
     assert (answer.outcome, answer.error_type) == ("stream_broken", "stall")
     assert answer.error_message == "silent for 0.3 s"
     assert answer.status == 200
@@ -89,7 +89,7 @@ def test_silence_before_the_first_token_is_a_time_out():
         peer.send(HEAD, chunk(b": keep-alive\n\n"))
         gevent.sleep(1)
 
-    answer = answer_to(script)
+    answer = answer_to(script, double.HASTY)
     assert (answer.outcome, answer.error_type) == ("timeout", "first_token_timeout")
     assert answer.first_byte_ns is not None
 
@@ -253,7 +253,7 @@ def test_a_peer_that_never_reads_is_given_up_after_the_connect_time_out():
     """The request is larger than all socket buffers, so that writing it blocks."""
     server = double.Silent()
     target = replace(double.TARGET, body={"padding": "x" * 20_000_000})
-    with double.driver(server.url) as client:
+    with double.driver(server.url, double.HASTY) as client:
         answer = ask(client, target=target)
     server.close()
     assert (answer.outcome, answer.error_type) == ("connect_error", "not_written")
@@ -322,7 +322,7 @@ def test_the_readings_are_the_kernels_even_when_this_process_is_late():
 
 
 def test_time_limits_are_converted_exactly():
-    limits = TimeLimits.of(double.LIMITS)
+    limits = TimeLimits.of(double.HASTY)
     assert (limits.first_token_ns, limits.idle_ns, limits.total_ns) == (
         300_000_000,
         300_000_000,

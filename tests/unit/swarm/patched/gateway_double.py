@@ -14,7 +14,8 @@ from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.stream import StreamDriver
 
 KEY = "a-key-that-nobody-may-see"
-LIMITS = Limits(users=10, connect_s=0.4, first_token_s=0.3, idle_s=0.3, total_s=2.0)
+LIMITS = Limits(users=10, connect_s=10, first_token_s=10, idle_s=10, total_s=20)
+HASTY = Limits(users=10, connect_s=0.4, first_token_s=0.3, idle_s=0.3, total_s=2.0)
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
     b"x-tfy-resolved-model: m-1\r\n\r\n"

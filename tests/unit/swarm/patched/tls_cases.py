@@ -90,7 +90,7 @@ def test_a_certificate_for_another_name_is_refused(trusting):
 
 def test_a_peer_that_speaks_no_tls_is_named():
     server = double.Gateway(lambda peer: peer.send(b""))
-    with double.driver(server.url.replace("http:", "https:")) as client:
+    with double.driver(server.url.replace("http:", "https:"), double.HASTY) as client:
         answer = ask(client)
     server.stop()
     assert answer.outcome == "connect_error"
@@ -99,7 +99,7 @@ def test_a_peer_that_speaks_no_tls_is_named():
 
 def test_a_handshake_that_never_ends_is_given_up():
     silent = double.Silent()
-    with double.driver(silent.url.replace("http:", "https:")) as client:
+    with double.driver(silent.url.replace("http:", "https:"), double.HASTY) as client:
         answer = ask(client)
     silent.close()
     assert (answer.outcome, answer.error_type) == ("connect_error", "connect_timeout")
