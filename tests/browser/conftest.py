@@ -18,7 +18,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 SHOTS = Path(os.environ.get("TFY_SCREENSHOTS", "")) if os.environ.get("TFY_SCREENSHOTS") else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
@@ -32,7 +32,7 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shots(tmp_path_factory):
     """Where screenshots go; TFY_SCREENSHOTS names a folder to look at them afterwards."""
     if SHOTS is None:

@@ -30,7 +30,7 @@ def test_a_slow_gateway_is_named_and_its_providers_are_not_blamed(tmp_path):
 
 
 def test_lost_and_late_traces_are_told_apart_and_counted_exactly(tmp_path):
-    run = gate(tmp_path, *SLO, "--fault", "trace_loss=0.01", "--fault", "trace_delay=8s@0.05")
+    run = gate(tmp_path, *SLO, "--fault", "trace_loss=0.01", "--fault", "trace_delay=5500ms@0.05")
     mine = {
         event["trace_id"] for event in run.events("request") if event["run_id"] == run.folder.name
     }
