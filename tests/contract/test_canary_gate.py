@@ -6,7 +6,7 @@ import shutil
 import pytest
 from gating import ROOT, gate, run
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("canary_gate")]
 SCENARIO = ROOT / "tests" / "data" / "canary.yaml"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from gating import ROOT, gate, run
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("early_stop")]
 
 
 @pytest.fixture(scope="module")

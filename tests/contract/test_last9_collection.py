@@ -8,7 +8,7 @@ from pathlib import Path
 import gating
 import pytest
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("last9_collection")]
 
 PROMPT = "Why is the sky blue?"
 

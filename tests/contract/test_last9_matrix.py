@@ -13,7 +13,7 @@ from last9_replay import record
 
 from tfy_last9.standins.last9.settings import Settings
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("last9_matrix")]
 
 WORLDS = {
     "prometheus rows": [

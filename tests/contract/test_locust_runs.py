@@ -16,7 +16,7 @@ import httpx
 import locusts
 import pytest
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("locust_runs")]
 
 STOPPED_IN_THE_MIDDLE = {
     "sigterm": (("--headless",), signal.SIGTERM, False),

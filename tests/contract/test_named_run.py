@@ -7,7 +7,7 @@ import signal
 import pytest
 from gating import SCENARIO, SLO, descendants, is_running, query, run, start, wait_for
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("named_run")]
 
 
 def arguments(folder, *more):

@@ -3,7 +3,7 @@
 import pytest
 from gating import ROOT, gate
 
-pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("rehearsals")]
 SLO = ("--slo", ROOT / "tests" / "data" / "rehearsal")
 
 
