@@ -59,6 +59,9 @@ def check_gateway(
             results.append(result)
     answered = sum(1 for result in results if result.problem is None)
     console.say(f"preflight: {answered} of {len(results)} targets answered in full")
+    for result in results:
+        if result.problem is not None:  # not a refusal: the run will measure how often this happens
+            console.say(f"preflight: target {result.target!r} did not: {result.problem}")
     return tuple(results)
 
 
