@@ -1,7 +1,7 @@
 """Rehearsals: faults of the sandbox, and what the gate says about each. The journal knows the truth."""
 
 import pytest
-from gating import ROOT, gate
+from gating import ROOT, SCENARIO, gate
 
 pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("rehearsals")]
 SLO = ("--slo", ROOT / "tests" / "data" / "rehearsal")
@@ -30,7 +30,13 @@ def test_a_slow_gateway_is_named_and_its_providers_are_not_blamed(tmp_path):
 
 
 def test_lost_and_late_traces_are_told_apart_and_counted_exactly(tmp_path):
-    run = gate(tmp_path, *SLO, "--fault", "trace_loss=0.01", "--fault", "trace_delay=5500ms@0.05")
+    """The delay leaves five seconds in which a look proves lateness, also on a busy machine."""
+    patient = tmp_path / "patient.yaml"
+    patient.write_text(SCENARIO.read_text().replace("deadline: 7s", "deadline: 14s"))
+    run = gate(
+        *(tmp_path, *SLO, "--fault", "trace_loss=0.01", "--fault", "trace_delay=9s@0.05"),
+        scenario=patient,
+    )
     mine = {
         event["trace_id"] for event in run.events("request") if event["run_id"] == run.folder.name
     }
