@@ -27,7 +27,7 @@ from tfy_last9.adapters.opening import RunRequest, open_run
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.errors import ExitCode, TfyError
 from tfy_last9.model.scenario import Scenario
-from tfy_last9.swarm import guard
+from tfy_last9.swarm import guard, interrupt
 from tfy_last9.swarm.master import Master, Run
 from tfy_last9.swarm.worker import Worker
 
@@ -94,6 +94,7 @@ def _complain(error: TfyError) -> None:
 
 
 def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
+    interrupt.deliver_to_main_greenlet()
     gateway = gateway_settings(_settings())
     if not environment.stop_timeout:
         environment.stop_timeout = _scenario().limits.total_s + 1
