@@ -8,6 +8,8 @@ import pytest
 
 from tfy_last9.swarm import interrupt
 
+pytestmark = pytest.mark.usefixtures("python_handler")
+
 
 @pytest.fixture
 def python_handler():
@@ -26,7 +28,7 @@ def send_and_note(noted):
         noted.append("struck")
 
 
-def test_a_ctrl_c_strikes_the_main_greenlet_and_no_user(python_handler):
+def test_a_ctrl_c_strikes_the_main_greenlet_and_no_user():
     interrupt.deliver_to_main_greenlet()
     noted = []
     user = gevent.spawn(send_and_note, noted)
@@ -36,14 +38,14 @@ def test_a_ctrl_c_strikes_the_main_greenlet_and_no_user(python_handler):
     assert noted == [sum(range(100_000))]
 
 
-def test_without_it_a_user_is_struck(python_handler):
+def test_without_it_a_user_is_struck():
     """What the module is for: were this to fail, gevent would have changed, and the module could go."""
     noted = []
     gevent.spawn(send_and_note, noted).join()
     assert noted == ["struck"]
 
 
-def test_a_handler_that_somebody_else_set_stays(python_handler):
+def test_a_handler_that_somebody_else_set_stays():
     seen = []
     signal.signal(signal.SIGINT, lambda *_: seen.append("theirs"))
     interrupt.deliver_to_main_greenlet()
