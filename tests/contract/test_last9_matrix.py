@@ -23,7 +23,7 @@ WORLDS = {
     "flat rows": [
         *("aggregate-shape=flat", "group-limit=ignore", "empty-result=missing", "max-limit=1000"),
         *("default-mode=trace", "window-end=inclusive", "timestamps=space", "select=flat"),
-        *("plain-fields=reject", "numeric-attributes=number"),
+        *("plain-fields=reject", "numeric-attributes=number", "window-start=exclusive"),
     ],
     "other spellings": [
         *("group-order=shuffled", "unset-status=empty", "event-keys=otlp", "error-shape=object"),
@@ -34,7 +34,7 @@ WORLDS = {
     "in trouble": [
         *("rate-limit-per-s=10", "retry-after=date", "error-shape=status"),
         *("fault=duplicate_spans=0.2", "fault=last9_429=0.2", "fault=last9_5xx=0.1"),
-        "fault=last9_slow=100ms@0.2",
+        *("fault=last9_slow=100ms@0.2", "max-range-s=20"),
     ],
 }
 """Settings that go together; between them, every switch leaves its default."""

@@ -246,6 +246,8 @@ class Last9Client:
         if answer.location:
             message += f" (a redirect to {answer.location}, not followed: the token would go along)"
         hint = "check LAST9_API_URL, LAST9_ORG and LAST9_REGION"
+        if "limit" in text.lower():
+            hint = f"lower LAST9_PAGE_LIMIT (now {self._settings.page_limit})"
         if answer.status in _NOT_UNDERSTOOD:
             return QueryRefused(message, hint=hint)
         return BackendUnavailable(message, hint=hint)

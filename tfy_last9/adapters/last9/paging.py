@@ -119,6 +119,7 @@ class Todo:
         self._parts = deque(parts)
         self._cap = cap
         self._rows_per_s = 0.0
+        self._widest_s = _WIDEST_S
 
     def __len__(self) -> int:
         parts = len(self._parts)
@@ -138,13 +139,19 @@ class Todo:
         """Ask for these next."""
         self._parts.extendleft(reversed(parts))
 
+    def refuse(self, seconds: int) -> None:
+        """Remember that so many seconds were too heavy for one answer."""
+        self._widest_s = min(self._widest_s, max(1, seconds // 2))
+
     def learn(self, seconds: float, rows: int) -> None:
         """Remember how dense the traffic was in the latest answer."""
         self._rows_per_s = rows / seconds
 
     def _fitting_s(self) -> int:
         fill = _FILL * (self._cap.cap or self._cap.limit)
-        return max(1, int(fill / self._rows_per_s - _PAD_S)) if self._rows_per_s else _WIDEST_S
+        if not self._rows_per_s:
+            return self._widest_s
+        return max(1, min(self._widest_s, int(fill / self._rows_per_s - _PAD_S)))
 
 
 class Pager:
@@ -170,6 +177,7 @@ class Pager:
 
         for part, reading in self._crew.ordered(todo, job):
             if reading is None:
+                todo.refuse(part.seconds)
                 todo.put_back(part.split(2))
             elif self._cap.is_full(reading.rows):
                 todo.learn(_covered_s(part, reading), reading.rows)
