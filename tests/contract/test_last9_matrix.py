@@ -68,7 +68,12 @@ def test_the_verdict_does_not_depend_on(recording, tmp_path, world):
 
 @pytest.mark.parametrize(
     "trouble",
-    ["max-limit=50", "drop-rules=attributes['tfy.span_type']=Model", "fault=last9_page_cap=50"],
+    [
+        "retention-s=1",
+        "max-limit=50",
+        "drop-rules=attributes['tfy.span_type']=Model",
+        "fault=last9_page_cap=50",
+    ],
 )
 def test_what_hides_spans_is_never_a_pass(recording, tmp_path, trouble):
     """50 rows an answer are less than one second holds, which is the smallest slice there is."""

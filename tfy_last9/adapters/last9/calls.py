@@ -10,6 +10,7 @@ import copy
 import logging
 import random
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tfy_last9.errors import BackendUnavailable
+from tfy_last9.errors import BackendUnavailable, ConfigurationError
 from tfy_last9.ports import Clock
 from tfy_last9.wire.last9 import error_text
 from tfy_last9.wire.last9_token import is_loopback
@@ -99,12 +100,8 @@ class Caller:
         self._retry = retry or Retry()
         self._jitter = jitter or random.Random()
         self._secrets: list[str] = []
-        self._http = httpx.Client(
-            transport=transport,
-            timeout=_TIMEOUT,
-            follow_redirects=False,
-            trust_env=not is_loopback(base_url) or base_url.startswith("https:"),
-        )
+        is_remote = not is_loopback(base_url) or base_url.startswith("https:")
+        self._http = _connections(transport, trust_env=is_remote)
 
     def close(self) -> None:
         """Close the connections."""
@@ -190,6 +187,25 @@ class Caller:
             return QueryTooHeavy(message, hint="ask for a shorter time range")
         hint = "try again later; for a 502 page, check LAST9_REGION: a wrong region answers so"
         return BackendUnavailable(message, hint=hint)
+
+
+def _connections(transport: httpx.BaseTransport | None, *, trust_env: bool) -> httpx.Client:
+    """Return a client that follows no redirect; `trust_env` heeds proxies and own authorities."""
+    try:
+        return httpx.Client(
+            transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=trust_env
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}",
+            hint="it should name a PEM file with certificates of authorities",
+        ) from error
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # The cause would show the address, and addresses of proxies hold passwords.
+        raise ConfigurationError(
+            "HTTPS_PROXY (or HTTP_PROXY, ALL_PROXY) is not the address of an HTTP proxy",
+            hint="expected something like http://proxy.example:3128",
+        ) from None
 
 
 def _body(response: httpx.Response, call: Call) -> bytes:

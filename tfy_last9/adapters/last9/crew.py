@@ -8,15 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 Question = TypeVar("Question")
+Asked = TypeVar("Asked", covariant=True)
 Result = TypeVar("Result")
 
 
-class Questions(Protocol[Question]):
+class Questions(Protocol[Asked]):
     """What is still to be asked; a `deque` is one."""
 
     def __len__(self) -> int: ...
 
-    def popleft(self) -> Question:
+    def popleft(self) -> Asked:
         """Take the next question."""
         ...
 

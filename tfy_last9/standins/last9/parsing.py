@@ -164,7 +164,7 @@ def _logfmt_member(source: Sql, key: str) -> Sql:
 
 
 def _logfmt_members(text: str) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for key, quoted, bare in PAIR.findall(text):
         value = re.sub(r"\\(.)", r"\1", quoted) or bare
         if value:
