@@ -126,7 +126,10 @@ class Collector:
             self._folder.write_manifest(replace(manifest, ended=ended))
         if self._book.sample is not None:
             counting = Counting(self._client, self._settings.service, self._settings.page_limit)
-            self._counts, warnings = count(counting, self._objectives, manifest)
+            ledger = self._folder.require_ledger()
+            self._counts, warnings = count(
+                counting, self._source, ledger, self._objectives, manifest
+            )
             self._warnings += warnings
         if outcome.displaced_ns is not None:
             self._warnings += (_displaced(outcome.displaced_ns),)

@@ -8,16 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 Question = TypeVar("Question")
-Asked = TypeVar("Asked", covariant=True)
+Asked_co = TypeVar("Asked_co", covariant=True)
 Result = TypeVar("Result")
 
 
-class Questions(Protocol[Asked]):
+class Questions(Protocol[Asked_co]):
     """What is still to be asked; a `deque` is one."""
 
     def __len__(self) -> int: ...
 
-    def popleft(self) -> Asked:
+    def popleft(self) -> Asked_co:
         """Take the next question."""
         ...
 
