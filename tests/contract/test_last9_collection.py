@@ -1,12 +1,16 @@
 """Collecting a stored run: by counts, again, with markers; and `doctor`. No secret and no prompt stays behind."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import gating
 import pytest
+import typer.main
+
+from tfy_last9.cli.main import app
 
 pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("last9_collection")]
 
@@ -126,7 +130,11 @@ def test_doctor_follows_a_probe_and_names_the_switches(world, tmp_path):
     known = json.loads((samples / "switches.json").read_text())
     assert known["select"] == "restrict"
     assert known["aggregate-shape"] == "metric"
-    assert "--select restrict" in ended.stdout
+    assert known["default-order"] == "newest"
+    assert known["default-mode"] == "span"
+    (command,) = re.findall(r"tfy-last9 (sandbox --last9-switch .*)", ended.stdout)
+    assert "--last9-switch select=restrict" in command
+    typer.main.get_command(app).commands["sandbox"].make_context("sandbox", command.split()[1:])
     secrets_in(samples, world)
 
 

@@ -14,7 +14,8 @@ from tfy_last9.adapters.environment import gateway_settings
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.last9.catalogue import Catalogue
 from tfy_last9.adapters.last9.client import Last9Client
-from tfy_last9.adapters.last9.experiments import Experiments, Observation
+from tfy_last9.adapters.last9.experiments import Experiments
+from tfy_last9.adapters.last9.observation import Observation
 from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
@@ -142,14 +143,14 @@ def record(folder: Path, settings: Last9Settings, console: Console) -> None:
         console.result(f"      {one.switch:<20} {one.value or 'not shown':<12} {one.said}")
     known = {one.switch: one.value for one in observations if one.value is not None}
     (folder / _SWITCHES).write_bytes(_json(known))
-    console.result(f"      samples without texts are in {folder}; the stand-in that behaves alike:")
+    console.result(f"      samples without texts are in {folder}; the sandbox that behaves alike:")
     console.result(f"      {switches(observations)}")
 
 
 def switches(observations: tuple[Observation, ...]) -> str:
-    """Return the options of the stand-in that match what was seen."""
-    options = [f"--{one.switch} {one.value}" for one in observations if one.value is not None]
-    return " ".join(["python -m tfy_last9.standins last9 --journal FILE", *options])
+    """Return the command that starts a sandbox whose Last9 behaves as the one that was seen."""
+    known = [f"{one.switch}={one.value}" for one in observations if one.value is not None]
+    return " ".join(["tfy-last9 sandbox", *(f"--last9-switch {switch}" for switch in known)])
 
 
 def _recent() -> Window:
