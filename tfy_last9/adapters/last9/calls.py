@@ -24,6 +24,7 @@ from tfy_last9.wire.last9 import error_text
 from tfy_last9.wire.last9_token import is_loopback
 
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
+_REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds; a heavy query may take long, Last9's own command line client waits 60 s."""
 _REQUEST_TIMEOUT, _TOO_MANY, _SERVER_ERROR, _NOT_SUPPORTED = 408, 429, 500, 501
@@ -76,6 +77,13 @@ class Answer:
     location: str | None
     """Where a redirect points, without its query."""
     retry_after: str | None = None
+    request_id: str | None = None
+    """What Last9's support asks for, where the answer names it."""
+
+    @property
+    def mark(self) -> str:
+        """Return the request id as the end of a message; empty where there is none."""
+        return f" (request id {self.request_id})" if self.request_id else ""
 
     @property
     def ok(self) -> bool:
@@ -165,6 +173,7 @@ class Caller:
                     _body(response, call),
                     _place(response.headers.get("Location")),
                     response.headers.get("Retry-After"),
+                    _request_id(response.headers),
                 )
         except httpx.HTTPError as error:
             return None, error
@@ -182,7 +191,7 @@ class Caller:
                 hint="check the network, a proxy, and LAST9_API_URL if it is set",
             )
         text = self.redacted(error_text(answer.body))
-        message = f"Last9 answered {answer.status} to {place}, tried {tries}: {text}"
+        message = f"Last9 answered {answer.status} to {place}, tried {tries}: {text}{answer.mark}"
         if _is_too_heavy(answer):
             return QueryTooHeavy(message, hint="ask for a shorter time range")
         hint = "try again later; for a 502 page, check LAST9_REGION: a wrong region answers so"
@@ -219,6 +228,12 @@ def _body(response: httpx.Response, call: Call) -> bytes:
                 hint="lower LAST9_PAGE_LIMIT",
             )
     return b"".join(pieces)
+
+
+def _request_id(headers: httpx.Headers) -> str | None:
+    """Return the id of a request from the headers that Last9's own client looks at (errors.go)."""
+    found = headers.get("X-Request-ID") or headers.get("X-Correlation-ID") or ""
+    return found if _REQUEST_ID.fullmatch(found) else None
 
 
 def _place(location: str | None) -> str | None:

@@ -234,7 +234,7 @@ class Last9Client:
 
     def _refusal(self, answer: Answer, what: str, *, write: bool = False) -> TfyError:
         text = self._caller.redacted(last9.error_text(answer.body))
-        message = f"Last9 answered {answer.status} to {what}: {text}"
+        message = f"Last9 answered {answer.status} to {what}: {text}{answer.mark}"
         if answer.status == _UNAUTHORISED or _token_is_stale(answer):
             return CredentialRefused(message, hint="LAST9_REFRESH_TOKEN may have been revoked")
         scope = "write" if write else "read"

@@ -209,3 +209,21 @@ def test_a_refused_limit_points_at_its_setting():
     with pytest.raises(BackendUnavailable) as caught:
         source.spans(WINDOW)
     assert "LAST9_PAGE_LIMIT (now 5000)" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [400, 503])
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"X-Request-ID": "req-7", "X-Correlation-ID": "c-1"}, " (request id req-7)"),
+        ({"X-Correlation-ID": "c-1"}, " (request id c-1)"),
+        ({"X-Request-ID": "<script>"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_id_that_support_asks_for_is_in_the_message(status, headers, said):
+    answers = [httpx.Response(status, json={"error": "no"}, headers=headers) for _ in range(12)]
+    _, source = connected(Last9Double(script=answers), FakeClock(), region="r")
+    with pytest.raises(BackendUnavailable) as caught:
+        source.spans(WINDOW)
+    assert caught.value.message.endswith(f": no{said}")

@@ -1,5 +1,8 @@
 """What `doctor --record` keeps of an answer: its shape, and no text."""
 
+import os
+from pathlib import Path
+
 import httpx
 import orjson
 from last9_double import EPOCH_S, Last9Double, connected, enveloped, span_row
@@ -8,6 +11,7 @@ from tfy_last9.adapters.last9.experiments import Experiments
 from tfy_last9.adapters.last9.observation import redacted
 from tfy_last9.model.run import Window
 
+GOLDEN = Path(__file__).parents[3] / "golden" / "last9-doctor.json"
 WINDOW = Window(EPOCH_S * 10**9, (EPOCH_S + 600) * 10**9)
 
 
@@ -109,6 +113,22 @@ def test_defaults_are_told_by_leaving_them_out():
         "shuffled",
         "clickhouse",
     ]
+
+
+def test_what_doctor_asks_goes_out_as_the_golden_file_says():
+    double = Last9Double(rows=[span_row(1, 1)])
+    observed(double)
+    asked = [
+        {"path": request.url.path.rpartition("/acme/")[2]}
+        | {key: value for key, value in request.url.params.items() if key not in {"start", "end"}}
+        | {"body": orjson.loads(request.content) if request.content else None}
+        for request in double.requests
+        if "/acme/" in request.url.path
+    ]
+    document = orjson.dumps(asked, option=orjson.OPT_INDENT_2) + b"\n"
+    if os.environ.get("TFY_WRITE_GOLDEN"):
+        GOLDEN.write_bytes(document)
+    assert document.decode() == GOLDEN.read_text()
 
 
 def test_what_was_not_shown_is_not_claimed():
