@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import pytest
 from gating import SCENARIO, SLO
+from gating import query as gating_query
 from last9_replay import record
 
 from tfy_last9.standins.last9.settings import Settings
@@ -64,6 +65,28 @@ def test_the_verdict_does_not_depend_on(recording, tmp_path, world):
     expected = json.loads((recording.folder / "verdict.json").read_text())
     assert ended.returncode == 0, ended.stdout[:900] + ended.stderr
     assert findings(verdict) == findings(expected)
+
+
+def judged_calls(folder):
+    """Calls of judged requests by provider, from the spans that the gate fetched one by one."""
+    rows = gating_query(
+        f"SELECT s.provider, count(*) FROM '{folder}/spans.parquet' s"
+        f" JOIN '{folder}/requests.parquet' r USING (trace_id)"
+        " WHERE s.role = 'model' AND r.phase <> 'warm-up' GROUP BY 1"
+    )
+    return dict(rows)
+
+
+@pytest.mark.parametrize("world", [name for name in WORLDS if name != "in trouble"])
+def test_what_last9_counts_does_not_depend_on(recording, tmp_path, world):
+    """Duplicates are left out: Last9 counts a span as often as it stored it."""
+    options = (f"--{switch}" for switch in WORLDS[world])
+    ended, _ = recording.collected(tmp_path, *options, LAST9_STRATEGY="counts")
+    assert ended.returncode == 0, ended.stdout[:900] + ended.stderr
+    evidence = json.loads((tmp_path / recording.folder.name / "evidence.json").read_text())
+    assert evidence["warnings"] == []
+    counts = [one for one in evidence["counts"] if one["objective"] == "provider-errors"]
+    assert {one["group"][0]: one["total"] for one in counts} == judged_calls(recording.folder)
 
 
 @pytest.mark.parametrize(
