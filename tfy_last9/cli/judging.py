@@ -44,6 +44,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
             reduction.arms(),
             reduction.bets(),
         )
+        verdict = replace(verdict, contract=reduction.contract())
         verdict = with_burns(verdict, reduction.burns(verdict.findings))
         return attach(verdict, reduction.causes(unexplained(verdict)))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tfy_last9.errors import ExitCode
+from tfy_last9.model.contract import ContractGap
 
 
 class State(StrEnum):
@@ -326,3 +327,6 @@ class Verdict:
     accounting: Accounting
     validity: Validity
     next_steps: tuple[str, ...]
+    contract: tuple[ContractGap, ...] = ()
+    """Attributes that spans of the run owe and lack, largest share first. They decide nothing by themselves:
+    an SLO with `has:` makes them count."""

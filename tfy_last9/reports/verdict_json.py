@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tfy_last9.errors import BrokenRun
+from tfy_last9.model.contract import ContractGap
 from tfy_last9.model.verdict import (
     Accounting,
     BurnRate,
@@ -89,6 +90,7 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
                 }
             ),
             "next_steps": tuple(data["next_steps"]),
+            "contract": tuple(ContractGap(**gap) for gap in data["contract"]),
         }
     )
 

@@ -1,6 +1,6 @@
 """Golden files: every query that the product sends, as it goes out.
 
-Write them anew with `TFY_WRITE_GOLDEN=1 pytest tests/unit/wire/test_query_documents.py` and read the diff.
+`UPDATE_GOLDEN=1 make test TESTS=tests/unit/wire` rewrites them and fails, so that the difference is read.
 """
 
 import os
@@ -36,8 +36,9 @@ SENT = {
 def test_a_query_goes_out_as_its_golden_file_says(name):
     document = orjson.dumps(SENT[name].document(), option=orjson.OPT_INDENT_2) + b"\n"
     path = GOLDEN / f"{name}.json"
-    if os.environ.get("TFY_WRITE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         path.write_bytes(document)
+        pytest.fail(f"rewrote {path.name}: read the difference, then run without UPDATE_GOLDEN")
     assert document.decode() == path.read_text()
 
 

@@ -14,6 +14,7 @@ from tfy_last9.adapters.runfolder.bets import read_bets
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.burns import read_burns
 from tfy_last9.adapters.runfolder.composites import read_composite
+from tfy_last9.adapters.runfolder.contract import read_contract
 from tfy_last9.adapters.runfolder.counted import (
     needs_every_trace,
     of_population,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.judge.multiplicity import Claim
     from tfy_last9.model.canary import ArmTally
+    from tfy_last9.model.contract import ContractGap
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting, BurnRate, Finding, Group, Tally, Validity, Why
 
@@ -192,6 +194,10 @@ class Reduction:
             return found
         everything = scalar_int(self._database, "SELECT count(*) FROM population")
         return replace(found, strategy="counts", population=everything)
+
+    def contract(self) -> tuple[ContractGap, ...]:
+        """Return the attributes that spans of the run owe and lack."""
+        return read_contract(self._database)
 
     def validity(self) -> Validity:
         """Return the generator's numbers; `problems` names faults in the data only."""
