@@ -47,7 +47,10 @@ def test_lost_and_late_traces_are_told_apart_and_counted_exactly(tmp_path):
     assert found["lost"] / found["expected_traces"] == pytest.approx(0.01, abs=0.005)
     assert found["late"] / found["expected_traces"] == pytest.approx(0.05, abs=0.01)
     splits = {split["by"]: split["parts"] for split in found["losses"]}
-    for by in ("provider", "minute", "worker", "status", "size_band"):
+    assert {part["value"]: part["lost"] for part in splits["hop"] if part["lost"]} == {
+        "between export and Last9": len(dropped)
+    }, "the control plane has what the export lost"
+    for by in ("provider", "minute", "worker", "status", "size_band", "hop"):
         assert sum(part["lost"] for part in splits[by]) == len(dropped)
         assert sum(part["late"] for part in splits[by]) == len(delayed)
     assert finding(run, "completeness")["bad"] == len(dropped), "late is not lost"

@@ -19,6 +19,7 @@ from tfy_last9.adapters.runfolder.asked import attribute_names
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import required_roles
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlane, ControlPlaneSettings
 from tfy_last9.app.settle import SettleOutcome, settle
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.counts import choose, count
@@ -31,6 +32,7 @@ from tfy_last9.model.run import (
     EvidenceRecord,
     Look,
     Manifest,
+    SecondOracle,
     SettlePoint,
     Window,
 )
@@ -47,13 +49,19 @@ class Collector:
     """Evidence of one run. `start_watching` while load runs is optional; `collect` needs a sealed run."""
 
     def __init__(
-        self, folder: RunFolder, objectives: tuple[Objective, ...], settings: Last9Settings
+        self,
+        folder: RunFolder,
+        objectives: tuple[Objective, ...],
+        settings: Last9Settings,
+        control_plane: ControlPlaneSettings | None = None,
     ) -> None:
         self._folder = folder
         self._manifest = folder.read_manifest()
         self._clock = StoppableClock()
         self._open = ExitStack()
         self._settings = settings
+        self._control_plane = control_plane
+        self._oracle: SecondOracle | None = None
         self._objectives = objectives
         self._counts: tuple[Counted, ...] = ()
         self._client = self._open.enter_context(Last9Client(settings, self._clock))
@@ -124,6 +132,7 @@ class Collector:
         if manifest.ended == "unsettled" and outcome.error is None:
             ended = "schedule" if manifest.early_stop is None else "stopped"
             self._folder.write_manifest(replace(manifest, ended=ended))
+        self._ask_control_plane(window, console)
         if self._book.sample is not None:
             counting = Counting(self._client, self._settings.service, self._settings.page_limit)
             ledger = self._folder.require_ledger()
@@ -149,6 +158,18 @@ class Collector:
             console.say(
                 f"traces: Last9 counts; {choice.sample.per_provider:,} traces per provider are looked up"
             )
+
+    def _ask_control_plane(self, window: Window, console: Console) -> None:
+        """Ask the second oracle which side lost what is lost, where there is one and something to ask."""
+        lost = self._book.lost() if self._control_plane is not None else ()
+        if not lost or self._control_plane is None:
+            return
+        around = Window(window.start_ns - PAD_NS, window.end_ns + PAD_NS)
+        with ControlPlane(self._control_plane, self._clock) as control_plane:
+            self._oracle = control_plane.look_for(lost, around)
+        if self._oracle.error is not None:
+            self._warnings += (f"which side lost traces is not known: {self._oracle.error}",)
+        console.say(_asked(self._oracle))
 
     def _chosen_source(self) -> TraceSource:
         if self._book.sample is None:
@@ -180,6 +201,7 @@ class Collector:
             warnings=self._warnings,
             reach=self._source.reach.value,
             contents=self._source.contents,
+            oracle=self._oracle,
             counts=self._counts,
             service=self._settings.service,
             sample=self._book.sample if outcome is not None else None,
@@ -239,6 +261,15 @@ def _displaced(by_ns: int) -> str:
     return (
         f"traces of the run start {seconds:.0f} s {side} it: the clocks of this machine and of the"
         " gateway differ (check NTP on both); durations are not affected"
+    )
+
+
+def _asked(oracle: SecondOracle) -> str:
+    if oracle.error is not None:
+        return f"traces: {oracle.error}"
+    return (
+        f"traces: TrueFoundry has {len(oracle.found):,} of {len(oracle.asked):,} that Last9 lacks"
+        " (lost between export and Last9); the others were lost before the export"
     )
 
 

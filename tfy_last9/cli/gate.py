@@ -24,6 +24,7 @@ from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.adapters.opening import RunRequest, open_run
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.judging import conclude
@@ -76,6 +77,7 @@ class World:
     """Gateway per arm; empty without arms."""
     last9: Last9Settings | None
     """None only for `--client-only`."""
+    control_plane: ControlPlaneSettings | None
     sandbox: Sandbox | None
 
     def check(self) -> None:
@@ -192,7 +194,7 @@ def _enter_world(
             hint="set it to a refresh token with read scope, use --sandbox to rehearse, "
             "or --client-only to judge the client's ledger alone",
         )
-    return World(gateway, arms, last9, sandbox)
+    return World(gateway, arms, last9, ControlPlaneSettings.of(environment), sandbox)
 
 
 def _faulty(request: GateRequest) -> str:
@@ -238,7 +240,8 @@ def _run(
     with ExitStack() as stack:
         collector = None
         if world.last9 is not None:
-            collector = stack.enter_context(Collector(folder, objectives, world.last9))
+            made = Collector(folder, objectives, world.last9, world.control_plane)
+            collector = stack.enter_context(made)
             collector.start_watching()
         problem, ended = _load(folder, scenario, world, request.workers, console)
         manifest = _seal(folder, problem, ended)

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
+from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.last9.links import explorer_link, trace_link
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.publishing import GitHub, tell_github, write_reports
@@ -89,7 +91,8 @@ def complete(folder: RunFolder, settings: Last9Settings | None, console: Console
             hint="set it (environment or .env) to a token with read scope, then run this again",
         )
     objectives = load_objectives(folder.slo_path)
-    with Collector(folder, objectives, settings) as collector:
+    control_plane = ControlPlaneSettings.of(read_environment())
+    with Collector(folder, objectives, settings, control_plane) as collector:
         collector.collect(manifest, console)
 
 

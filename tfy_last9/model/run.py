@@ -137,6 +137,27 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class LostTrace:
+    """An expected trace of which Last9 shows nothing."""
+
+    request_id: str
+    trace_id: str | None
+    """As the response named it; None where it named none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOracle:
+    """What TrueFoundry's own storage said about traces that Last9 does not show."""
+
+    asked: tuple[str, ...]
+    """Request ids of the lost traces that were asked for: at most the first 2,000."""
+    found: tuple[str, ...]
+    """Of these, the ones whose trace is there: lost between the gateway's export and Last9."""
+    error: str | None = None
+    """Why it said nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """One time that the evidence was fetched."""
 
@@ -193,4 +214,6 @@ class EvidenceRecord:
     """`service.name` of the gateway's spans, as asked for."""
     contents: str = ""
     """How prompts and completions were kept out, in words."""
+    oracle: SecondOracle | None = None
+    """None where nothing was lost, or no second place could be asked."""
     schema: int = EVIDENCE_SCHEMA

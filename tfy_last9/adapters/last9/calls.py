@@ -102,8 +102,10 @@ class Caller:
         transport: httpx.BaseTransport | None = None,
         retry: Retry | None = None,
         jitter: random.Random | None = None,
+        service: str = "Last9",
     ) -> None:
         _quieten()
+        self._service = service
         self._clock = clock
         self._retry = retry or Retry()
         self._jitter = jitter or random.Random()
@@ -187,11 +189,11 @@ class Caller:
         if answer is None:
             cause = self.redacted(f"{type(failure).__name__}: {failure}")
             return BackendUnavailable(
-                f"Last9 did not answer {place}, tried {tries}: {cause}",
-                hint="check the network, a proxy, and LAST9_API_URL if it is set",
+                f"{self._service} did not answer {place}, tried {tries}: {cause}",
+                hint="check the network, a proxy, and its address where that is set by hand",
             )
         text = self.redacted(error_text(answer.body))
-        message = f"Last9 answered {answer.status} to {place}, tried {tries}: {text}{answer.mark}"
+        message = f"{self._service} answered {answer.status} to {place}, tried {tries}: {text}{answer.mark}"
         if _is_too_heavy(answer):
             return QueryTooHeavy(message, hint="ask for a shorter time range")
         hint = "try again later; for a 502 page, check LAST9_REGION: a wrong region answers so"

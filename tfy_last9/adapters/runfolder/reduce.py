@@ -93,6 +93,7 @@ class Reduction:
         self._sampling = manifest.scenario.sampling
         self._sample = evidence.sample if evidence else None
         self._counts = evidence.counts if evidence else ()
+        self._oracle = evidence.oracle if evidence else None
         self._database = open_books(folder, manifest.scenario, late_after_s, self._sample)
         try:
             check_spans(self._database, folder, evidence)
@@ -188,7 +189,9 @@ class Reduction:
         found = read_accounting(
             self._database, self._counters, asked=asked, complete=complete(required)
         )
-        found = with_losses(self._database, found, self._manifest, required, asked=asked)
+        found = with_losses(
+            *(self._database, found, self._manifest, required), asked=asked, oracle=self._oracle
+        )
         found = replace(found, sampling=self._sampling)
         if self._sample is None:
             return found
