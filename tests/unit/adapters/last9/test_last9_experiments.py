@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import orjson
+import pytest
 from last9_double import EPOCH_S, Last9Double, connected, enveloped, span_row
 
 from tfy_last9.adapters.last9.experiments import Experiments
@@ -126,8 +127,9 @@ def test_what_doctor_asks_goes_out_as_the_golden_file_says():
         if "/acme/" in request.url.path
     ]
     document = orjson.dumps(asked, option=orjson.OPT_INDENT_2) + b"\n"
-    if os.environ.get("TFY_WRITE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_bytes(document)
+        pytest.fail(f"rewrote {GOLDEN.name}: read the difference, then run without UPDATE_GOLDEN")
     assert document.decode() == GOLDEN.read_text()
 
 
