@@ -38,6 +38,8 @@ class ProbeResult:
     is_refused: bool
     """The gateway turned the key, the model or the request itself down (400, 401, 403, 404)."""
     trace_id: str | None
+    is_edge_block: bool = False
+    """An edge before the gateway turned this client's User-Agent away."""
 
 
 def probe(
@@ -73,14 +75,16 @@ def _read(target: Target, response: httpx.Response) -> ProbeResult:
         content = response.read()
         refusal = read_refusal(status, dict(response.headers), content)
         text = f"HTTP {status}: {refusal.message or 'no message'}"
-        if status == httpx.codes.FORBIDDEN and _CLOUDFLARE_BLOCK in content.decode(
-            "utf-8", "replace"
-        ):
+        blocked = _CLOUDFLARE_BLOCK in content.decode("utf-8", "replace")
+        at_edge = status == httpx.codes.FORBIDDEN and blocked
+        if at_edge:
             text += (
                 " (an edge refuses this User-Agent; set `headers: {user-agent: ...}` on the target)"
             )
         refused = status in {400, 401, 403, 404}
-        return ProbeResult(target.name, status, text, is_refused=refused, trace_id=trace_id)
+        return ProbeResult(
+            target.name, status, text, is_refused=refused, trace_id=trace_id, is_edge_block=at_edge
+        )
     facts = chat.ChatFacts()
     if target.stream:
         parser = SseParser()

@@ -1,7 +1,10 @@
 """The contract check: attributes that spans owe and lack, per type and provider."""
 
+import random
+
 from runfolder_builders import build_row, build_span, build_trace, reduced
 
+from tfy_last9.judge.contract import gaps as gaps_at_hand
 from tfy_last9.model.contract import REQUIREMENTS, ContractGap, Owed
 from tfy_last9.model.trace import Role, SpanStatus
 from tfy_last9.wire.last9_selection import ATTRIBUTES
@@ -101,3 +104,32 @@ def test_traces_of_others_are_not_counted(tmp_path):
 def test_every_name_of_the_contract_is_selected_at_last9():
     names = {name for requirement in REQUIREMENTS for name in requirement.names}
     assert names <= set(ATTRIBUTES)
+
+
+def test_the_doctor_counts_the_same_gaps_on_spans_at_hand(tmp_path):
+    """Two ways to count, one contract: SQL over a run folder, and plain code over a few spans."""
+    rng = random.Random(5)
+    traces = [
+        trace(
+            seq,
+            provider=rng.choice(["openai", "gemini"]),
+            model=sparse(rng, Role.MODEL),
+            root=sparse(rng, Role.ROOT),
+            status=rng.choice(list(SpanStatus)),
+        )
+        for seq in range(40)
+    ]
+    counted = gaps(tmp_path, *traces)
+    spans = [span for spans in traces for span in spans]
+    assert counted
+    assert set(counted) == set(gaps_at_hand(spans))
+
+
+def sparse(rng, role):
+    left = {name: value for name, value in full(role).items() if rng.random() < 0.8}
+    more = {
+        "tfy.model.streaming": rng.choice([True, False]),
+        "tfy.model.request_type": rng.choice(["ChatCompletion", "Embedding"]),
+        "tfy.error_message": "x",
+    }
+    return left | {name: value for name, value in more.items() if rng.random() < 0.5}
