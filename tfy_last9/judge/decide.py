@@ -101,6 +101,12 @@ def _bounded(objective: Objective, tally: Tally, adjusted_p: float | None) -> Fi
         notes.append(f"needs {needed:,} more good {phrases.noun(objective)} to pass")
         if found.low > allowed:
             notes.append(_spared(found.p_fail, p_fail, alpha))
+    elif tally.turned_away > tally.total:
+        state = State.INCONCLUSIVE
+        notes.append(
+            f"{tally.turned_away:,} that failed have no such value: the few that were served say"
+            " nothing about the rest"
+        )
     else:
         notes += _doubts(allowed, tally, found)
         state = State.WARN if notes else State.PASS

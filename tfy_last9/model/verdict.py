@@ -132,6 +132,10 @@ class Tally:
     """Of how many events `total` is a random sample without replacement; None for all there are."""
     unseen: int = 0
     """Of `bad`, for completeness: traces of which Last9 shows nothing at all."""
+    turned_away: int = 0
+    """Of `excluded`: events that failed before they could have a value."""
+    may_be_silent: bool = False
+    """A standby's group: there because it was used, and undecided is no news of it."""
 
 
 @dataclass(frozen=True, slots=True)
