@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from tfy_last9.model.run import Manifest
 from tfy_last9.model.verdict import State
 
 LATEST_PASS = "latest-pass"  # noqa: S105 - a keyword of the command line, not a password
+LATEST = "latest"
+"""For `--retry-of`: the newest look at the same thing."""
 COMPARABILITY = "comparability"
 
 
@@ -39,6 +42,31 @@ def latest_pass(runs: Path, canary: RunFolder) -> RunFolder:
         total = sum(_state(folder) == State.PASS for folder, _ in others)
         raise _none(runs, Searched(len(others), total, len(alike)))
     return max(passed, key=lambda found: (found[1].created_ns, found[1].run_id))[0]
+
+
+def newest_look(
+    runs: Path, digests: Mapping[str, str], is_here: Callable[[Manifest], bool]
+) -> RunFolder | None:
+    """Return the newest judged run in `runs` with these digests, if any; an ERROR was no look."""
+    found = [
+        (manifest.created_ns, manifest.run_id, folder)
+        for folder, manifest in (_manifests(runs) if runs.is_dir() else ())
+        if all(manifest.digests.get(name) == digest for name, digest in digests.items())
+        and is_here(manifest)
+        and _state(folder) not in {None, State.ERROR}
+    ]
+    return max(found, key=lambda one: one[:2])[2] if found else None
+
+
+def runs_that_repeat(runs: Path, run_id: str) -> list[str]:
+    """Return the judged runs in `runs` that took their last look after this one; an ERROR was no look."""
+    return [
+        manifest.run_id
+        for folder, manifest in (_manifests(runs) if runs.is_dir() else ())
+        if manifest.retry is not None
+        and manifest.retry.runs[-1].run_id == run_id
+        and _state(folder) not in {None, State.ERROR}
+    ]
 
 
 def _manifests(runs: Path) -> list[tuple[RunFolder, Manifest]]:

@@ -34,6 +34,7 @@ from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
 from tfy_last9.cli.resuming import checked_run_id, resume
+from tfy_last9.cli.retrying import Place, earlier_looks
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
 from tfy_last9.cli.watchdog import EnoughIsKnown, Watchdog
 from tfy_last9.errors import (
@@ -43,7 +44,7 @@ from tfy_last9.errors import (
 )
 from tfy_last9.judge.looks import with_stretches
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.run import Manifest
+from tfy_last9.model.run import Manifest, Retry
 from tfy_last9.model.scenario import Scenario
 
 
@@ -66,6 +67,8 @@ class GateRequest:
     github: GitHub | None = None
     run_id: str | None = None
     """A run of this id is finished if it exists, and made if not; None: a new id."""
+    retry_of: Path | None = None
+    """An undecided run that this one repeats, or `latest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,18 @@ def run_gate(request: GateRequest, console: Console) -> int:
                 github=request.github,
             )
     check_out(request.out)
+    retry = None
+    if request.retry_of is not None:
+        url = None if request.sandbox else gateway_settings(read_environment()).url
+        here = Place(request.sandbox, request.client_only, url)
+        retry = earlier_looks(
+            *(request.retry_of, request.out, scenario, request.slo, here, console)
+        )
     with ExitStack() as stack:
         place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
         world = _enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, console)
-        folder, objectives = open_run(_run_request(request, scenario, world), time.time_ns())
+        folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
         if place is not None:
             place.run = folder
         return _run(request, folder, objectives, world, console)
@@ -210,7 +220,9 @@ def _preflight(scenario: Scenario, world: World, console: Console) -> None:
         follow_one_trace(probes, world.last9, console)
 
 
-def _run_request(request: GateRequest, scenario: Scenario, world: World) -> RunRequest:
+def _run_request(
+    request: GateRequest, scenario: Scenario, world: World, retry: Retry | None
+) -> RunRequest:
     return RunRequest(
         scenario=scenario,
         slo=request.slo,
@@ -221,6 +233,7 @@ def _run_request(request: GateRequest, scenario: Scenario, world: World) -> RunR
         client_only=request.client_only,
         faults=request.faults,
         run_id=request.run_id,
+        retry=retry,
     )
 
 

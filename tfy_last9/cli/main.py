@@ -97,6 +97,12 @@ def gate(
     run_id: Annotated[
         str | None, typer.Option(help="Name the run; if it exists, finish it and send nothing.")
     ] = None,
+    retry_of: Annotated[
+        Path | None,
+        typer.Option(
+            help="Undecided run to repeat as a planned look, or latest: the newest in --out."
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -118,6 +124,7 @@ def gate(
         as_json=json,
         github=github_wanted(github, slo),
         run_id=run_id,
+        retry_of=retry_of,
     )
     raise typer.Exit(run_gate(request, Console(quiet=quiet)))
 

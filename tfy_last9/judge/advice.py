@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from tfy_last9.judge.phrases import significant
+from tfy_last9.judge.retries import looks_left
 from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import SEVERITY, Finding, State, Verdict, group_text
 
@@ -50,6 +51,11 @@ def advice(
     )
     for finding in findings:
         steps += _for_finding(finding, manifest)
+    if verdict.state is State.INCONCLUSIVE and looks_left(manifest):
+        steps.append(
+            f"or look again, as planned: repeat the gate's command with --retry-of {run}"
+            f" ({looks_left(manifest)} left)"
+        )
     steps += _longer_run(verdict, manifest)
     return tuple(dict.fromkeys(steps))[:MOST]
 

@@ -113,9 +113,13 @@ def _bounded(objective: Objective, tally: Tally, adjusted_p: float | None) -> Fi
     proven = _proven(state, found.low, found.high, objective.confidence)
     message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)}, {proven})"
     if tally.quantile is not None:
-        message += f"; {phrases.quantile(tally.quantile)}"
+        where = " in this run" if tally.earlier else ""
+        message += f"; {phrases.quantile(tally.quantile)}{where}"
     if found.deff > 1.0:
         message += f"; {_bursts(found)}"
+    if state is State.INCONCLUSIVE and tally.may_be_silent:
+        state, needed = State.WARN, None
+        notes.append("undecided; only a standby, of which no evidence is owed")
     made = finding_of(
         objective,
         tally,
@@ -164,6 +168,8 @@ def _observed(objective: Objective, tally: Tally) -> str:
     share = phrases.percent(tally.bad / tally.total)
     counted = f"{tally.total:,} {phrases.noun(objective)}"
     text = f"{share} of {counted} {phrases.bad_words(objective)}"
+    if tally.earlier:
+        text += f", {tally.earlier:,} of them in earlier looks"
     return f"{text}, {tally.excluded:,} excluded" if tally.excluded else text
 
 

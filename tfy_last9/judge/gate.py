@@ -21,6 +21,8 @@ from tfy_last9.judge.live import needs_ledger
 from tfy_last9.judge.looks import at_each_look
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
+from tfy_last9.judge.retries import pooled
+from tfy_last9.judge.retries import told as looks_before
 from tfy_last9.judge.soundness import Obstacle, obstacles
 from tfy_last9.judge.validity import examine
 from tfy_last9.model.canary import ArmTally
@@ -63,6 +65,7 @@ def judge(
     objectives = at_each_look(objectives, manifest.scenario.policy)
     validity = examine(manifest, objectives, accounting, validity)
     told = evidence.warnings if evidence is not None else ()
+    told = (*looks_before(manifest), *told)
     if manifest.early_stop is not None:
         told = (manifest.early_stop.message, *told)
     steady = steady_loss(accounting)
@@ -70,6 +73,7 @@ def judge(
         validity, warnings=(*validity.warnings, *told, *((steady,) if steady else ()))
     )
     tallies = explained(objectives, tallies, manifest.scenario.sampling)
+    tallies = pooled(objectives, tallies, manifest.retry)
     compared = _comparisons(arms, manifest)
     claims = (
         claim
@@ -97,6 +101,7 @@ def judge(
         accounting=accounting,
         validity=validity,
         next_steps=(),
+        earlier_looks=() if manifest.retry is None else manifest.retry.runs,
     )
     if found:
         verdict = _obstructed(verdict, found)

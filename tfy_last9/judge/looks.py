@@ -11,9 +11,9 @@ from tfy_last9.stats.planned_looks import confidence_per_look
 
 
 def shares_of_error(policy: Policy) -> int:
-    """Return among how many looks the error is shared: planned ones, and watching as one more."""
+    """Return among how many looks the error is shared: planned ones, watching as one more, in each run."""
     looks = policy.looks if policy.on_inconclusive is OnInconclusive.EXTEND else 1
-    return looks + 1 if policy.early_stop else looks
+    return (looks + 1 if policy.early_stop else looks) * (1 + policy.retries)
 
 
 def at_each_look(objectives: Iterable[Objective], policy: Policy) -> tuple[Objective, ...]:

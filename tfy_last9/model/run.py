@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.verdict import EarlierLook, Group
 
 MANIFEST_SCHEMA = 1
 EVIDENCE_SCHEMA = 1
@@ -53,6 +54,29 @@ class EarlyStop:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierCounts:
+    """What earlier looks counted of one objective in one group."""
+
+    objective: str
+    group: Group
+    total: int
+    bad: int
+    excluded: int
+    turned_away: int
+    design_effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a run remembers of the undecided runs that it repeats."""
+
+    runs: tuple[EarlierLook, ...]
+    """Oldest first."""
+    counts: tuple[EarlierCounts, ...]
+    """Of all of them together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Requests of the run, counted from the ledger and the plan."""
 
@@ -94,6 +118,8 @@ class Manifest:
     live: bool = False
     """Production was looked at: the ledger is made of root spans, and no client recorded anything."""
     early_stop: EarlyStop | None = None
+    retry: Retry | None = None
+    """None for a first look."""
     schema: int = MANIFEST_SCHEMA
 
 

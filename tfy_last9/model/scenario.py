@@ -75,6 +75,8 @@ class Target:
     """Passed through verbatim."""
     body: Mapping[str, object]
     """Merged verbatim into the request body."""
+    standby: tuple[str, ...] = ()
+    """Canonical providers of a virtual target that are called only when others fail: they may stay silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,8 @@ class Policy:
     """End the load as soon as the client's evidence proves a FAIL, or proves everything good."""
     looks: int = 5
     """Planned looks of `on-inconclusive: extend`; each may use its share of the error."""
+    retries: int = 0
+    """Times that an undecided run may be repeated (`gate --retry-of`): further planned looks."""
 
 
 @dataclass(frozen=True, slots=True)

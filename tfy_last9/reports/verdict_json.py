@@ -17,6 +17,7 @@ from tfy_last9.model.contract import ContractGap
 from tfy_last9.model.verdict import (
     Accounting,
     BurnRate,
+    EarlierLook,
     Exemplar,
     Finding,
     Group,
@@ -91,6 +92,7 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
             ),
             "next_steps": tuple(data["next_steps"]),
             "contract": tuple(ContractGap(**gap) for gap in data["contract"]),
+            "earlier_looks": tuple(EarlierLook(**item) for item in data["earlier_looks"]),
         }
     )
 

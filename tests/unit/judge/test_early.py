@@ -89,6 +89,8 @@ def test_what_was_proven_while_the_load_ran_fails_whatever_the_bounds_say():
         (Policy(OnInconclusive.EXTEND, looks=4), 4),
         (Policy(OnInconclusive.FAIL, early_stop=True), 2),
         (Policy(OnInconclusive.EXTEND, early_stop=True, looks=4), 5),
+        (Policy(OnInconclusive.FAIL, retries=2), 3),
+        (Policy(OnInconclusive.EXTEND, early_stop=True, looks=4, retries=1), 10),
     ],
 )
 def test_every_look_takes_its_share_of_the_error(policy, shares):

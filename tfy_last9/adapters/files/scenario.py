@@ -199,7 +199,7 @@ def _scenario(document: ScenarioDocument) -> Scenario:
 
 
 def _policy(part: PolicyPart) -> Policy:
-    return Policy(OnInconclusive(part.on_inconclusive), part.early_stop, part.looks)
+    return Policy(OnInconclusive(part.on_inconclusive), part.early_stop, part.looks, part.retries)
 
 
 def _target(part: TargetPart) -> Target:
@@ -218,6 +218,7 @@ def _target(part: TargetPart) -> Target:
         max_tokens=part.max_tokens,
         headers=dict(part.headers),
         body=dict(part.body),
+        standby=tuple(dict.fromkeys(str(canonical(name)) for name in part.standby)),
     )
 
 

@@ -25,6 +25,7 @@ from tfy_last9.adapters.files.scenario_parts import (
     Rate,
     Text,
 )
+from tfy_last9.model.provider import canonical
 
 
 class TargetPart(Part):
@@ -34,6 +35,7 @@ class TargetPart(Part):
     model: Model
     provider: Text | None = None
     may_reach: Annotated[list[Text], Field(min_length=1)] | None = None
+    standby: list[Text] = Field(default_factory=list)
     api: Literal["chat"] = "chat"
     stream: bool = True
     weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
@@ -47,6 +49,23 @@ class TargetPart(Part):
             raise ValueError(
                 f'target "{self.name}" needs provider, or may_reach with the providers'
                 " a virtual model may choose from; not both"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _standbys_are_others(self) -> TargetPart:
+        if self.standby and self.may_reach is None:
+            raise ValueError(
+                f'target "{self.name}" has standby providers and no may_reach: only a virtual model'
+                " can fall back"
+            )
+        both = {canonical(name) for name in self.may_reach or ()} & {
+            canonical(name) for name in self.standby
+        }
+        if both:
+            raise ValueError(
+                f'target "{self.name}" names {", ".join(sorted(both))} in may_reach, whose evidence is'
+                " expected, and in standby, which may stay silent; leave it in one"
             )
         return self
 
@@ -120,6 +139,7 @@ class PolicyPart(Part):
     ] = "fail"
     early_stop: Annotated[bool, Field(alias="early-stop")] = False
     looks: Annotated[int, Field(ge=2, le=20)] = 5
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
 class ScenarioDocument(Part):

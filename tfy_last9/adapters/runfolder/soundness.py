@@ -81,8 +81,10 @@ def _health_missing(folder: RunFolder) -> tuple[str, ...]:
         return ()
     name = folder.health_path.name
     return (
-        f"{name} is missing from the run folder, so whether the generator kept up is unknown:"
-        " restore the file, or run the gate again",
+        (
+            f"{name} is missing from the run folder, so whether the generator kept up is unknown:"
+            " restore the file, or run the gate again"
+        ),
     )
 
 

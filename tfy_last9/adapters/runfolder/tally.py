@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.bursts import read_slices
-from tfy_last9.adapters.runfolder.groups import Values, expected_groups, with_promised
+from tfy_last9.adapters.runfolder.groups import Values, expected_groups, standbys, with_promised
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Composite, Objective, Operator, Scalar, Threshold
 from tfy_last9.model.verdict import Exemplar, Quantile, Tally
@@ -64,6 +64,7 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
     groups = with_promised(
         expected_groups(database, objective.group_by, objective.indicator, counts), objective
     )
+    silent = standbys(database, objective.group_by, objective.indicator, counts)
     return tuple(
         Tally(
             tuple(zip(objective.group_by, values, strict=True)),
@@ -73,6 +74,7 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
             quantile=quantiles.get(values),
             exemplars=tuple(exemplars.get(values, ())),
             slices=slices.get(values),
+            may_be_silent=values in silent,
         )
         for values, expected in groups.items()
     )
