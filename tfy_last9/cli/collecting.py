@@ -23,6 +23,7 @@ from tfy_last9.adapters.truefoundry.control_plane import ControlPlane, ControlPl
 from tfy_last9.app.settle import SettleOutcome, settle
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.counts import choose, count
+from tfy_last9.cli.trace_looks import TraceLooks, are_wanted
 from tfy_last9.cli.watching import Watcher
 from tfy_last9.errors import TfyError
 from tfy_last9.model.objective import Objective
@@ -74,6 +75,7 @@ class Collector:
             before = folder.read_evidence()
             self._earlier_looks, self._earlier = before.looks, before.collections
         self._watcher: Watcher | None = None
+        self._trace_looks: TraceLooks | None = None
         self._warnings: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
@@ -93,8 +95,20 @@ class Collector:
         """Look for root spans in the background, so that it is known when each became visible."""
         self._watcher = Watcher(self._client, self._settings, self._book, self._manifest, PAD_NS)
 
+    def look_at_spans(self) -> TraceLooks | None:
+        """Fetch spans while load runs too, where they could end it; None where they could not."""
+        if not are_wanted(self._manifest, self._objectives):
+            return None
+        self._trace_looks = TraceLooks(
+            self._client, self._settings, self._folder, self._objectives, PAD_NS
+        )
+        return self._trace_looks
+
     def stop_watching(self) -> None:
         """End the background looks, whatever they are waiting for."""
+        if self._trace_looks is not None:
+            self._warnings += self._trace_looks.stop()
+            self._trace_looks = None
         if self._watcher is not None:
             self._warnings += self._watcher.stop()
             self._watcher = None

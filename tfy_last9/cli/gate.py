@@ -251,12 +251,14 @@ def _run(
     markers = Markers(folder, world.last9, console)
     markers.started()
     with ExitStack() as stack:
-        collector = None
+        collector = looks = None
         if world.last9 is not None:
             made = Collector(folder, objectives, world.last9, world.control_plane)
             collector = stack.enter_context(made)
             collector.start_watching()
-        problem, ended = _load(folder, scenario, world, request.workers, console)
+            looks = collector.look_at_spans()
+        watchdog = Watchdog(folder, scenario, objectives, console, looks)
+        problem, ended = _load(folder, scenario, world, request.workers, watchdog, console)
         manifest = _seal(folder, problem, ended)
         is_whole = manifest.ended == "schedule" or manifest.early_stop is not None
         if collector is not None and is_whole and problem is None:
@@ -267,11 +269,15 @@ def _run(
 
 
 def _load(
-    folder: RunFolder, scenario: Scenario, world: World, workers: int, console: Console
+    folder: RunFolder,
+    scenario: Scenario,
+    world: World,
+    workers: int,
+    watchdog: Watchdog,
+    console: Console,
 ) -> tuple[str | None, str | None]:
     """Send the load; return what went wrong, and "interrupted" if the user ended it."""
     load = LoadProcess(folder, scenario, world.gateway, workers, world.arms)
-    watchdog = Watchdog(folder, scenario, load_objectives(folder.slo_path), console)
 
     def check() -> None:
         world.check()

@@ -16,9 +16,9 @@ from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
 from tfy_last9.judge.coverage import covered
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted, without_ledger
-from tfy_last9.judge.early import Bets, with_proofs
+from tfy_last9.judge.early import Bets, Stakes, with_kept, with_proofs
 from tfy_last9.judge.live import needs_ledger
-from tfy_last9.judge.looks import at_each_look
+from tfy_last9.judge.looks import arms_at_each_look, at_each_look
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.retries import pooled
@@ -87,8 +87,10 @@ def judge(
         for objective in objectives
         for finding in _findings(objective, tallies, manifest, evidence, adjusted)
     )
-    findings = with_proofs(findings, objectives, bets, manifest.scenario)
     findings += canary.findings(compared, adjusted)
+    stakes = Stakes(tuple(objectives), manifest.scenario, with_traces=not manifest.client_only)
+    bets = canary.sure_bets(with_kept(bets, manifest.early_stop), compared)
+    findings = with_proofs(findings, stakes, bets)
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(
         run_id=manifest.run_id,
@@ -111,8 +113,8 @@ def judge(
 
 
 def _comparisons(tallies: Sequence[ArmTally], manifest: Manifest) -> tuple[canary.Comparison, ...]:
-    arms = manifest.scenario.arms
-    return () if arms is None else canary.comparisons(tallies, arms)
+    arms, policy = manifest.scenario.arms, manifest.scenario.policy
+    return () if arms is None else canary.comparisons(tallies, arms_at_each_look(arms, policy))
 
 
 def fold(findings: Iterable[Finding], *, on_inconclusive: OnInconclusive) -> State:

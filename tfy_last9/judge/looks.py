@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.scenario import OnInconclusive, Phase, Policy, Scenario
+from tfy_last9.model.scenario import Arms, OnInconclusive, Phase, Policy, Scenario
 from tfy_last9.stats.planned_looks import confidence_per_look
 
 
@@ -22,6 +22,12 @@ def at_each_look(objectives: Iterable[Objective], policy: Policy) -> tuple[Objec
     return tuple(
         replace(one, confidence=confidence_per_look(one.confidence, shares)) for one in objectives
     )
+
+
+def arms_at_each_look(arms: Arms, policy: Policy) -> Arms:
+    """Return the arms with the confidence that each single look at them must have."""
+    shares = shares_of_error(policy)
+    return replace(arms, confidence=confidence_per_look(arms.confidence, shares))
 
 
 def with_stretches(scenario: Scenario) -> Scenario:

@@ -44,6 +44,15 @@ class StoppedTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """A claim that was proven to fail while the load ran."""
+
+    objective: str
+    group: Group
+    log_e: float
+
+
+@dataclass(frozen=True, slots=True)
 class EarlyStop:
     """Why the load was ended before its schedule, by the gate itself."""
 
@@ -51,6 +60,8 @@ class EarlyStop:
     requests_saved: int
     tokens_saved: int
     """Estimated from the tokens of the requests that were sent."""
+    proven: tuple[Proven, ...] = ()
+    """What ended the load, if a failure did; never taken back."""
 
 
 @dataclass(frozen=True, slots=True)

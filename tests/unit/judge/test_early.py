@@ -14,10 +14,12 @@ from judge_builders import (
 )
 
 from tfy_last9.judge.early import (
+    Stakes,
     can_be_bet_on,
-    claims_planned,
+    can_be_bet_on_traces,
     proven_failure,
     proven_pass,
+    with_kept,
     with_proofs,
 )
 from tfy_last9.judge.gate import judge
@@ -27,6 +29,10 @@ from tfy_last9.model.scenario import OnInconclusive, Policy
 from tfy_last9.model.verdict import State
 
 GROUP = (("provider", "openai"),)
+
+
+def stakes(objectives, where=None, *, with_traces=False):
+    return Stakes(tuple(objectives), where or scenario(), with_traces)
 
 
 def test_only_critical_claims_on_the_ledger_with_known_groups_are_bet_on():
@@ -43,42 +49,45 @@ def test_only_critical_claims_on_the_ledger_with_known_groups_are_bet_on():
 
 def test_the_error_is_shared_among_all_claims_of_the_plan():
     claims = [latency(), errors(), span_latency()]
-    assert claims_planned(claims, scenario()) == 2
+    assert stakes(claims).claims == 2
+    assert stakes(claims, with_traces=True).claims == 3
     enough_for_one, enough_for_two = {("ttft", GROUP): 3.1}, {("ttft", GROUP): 3.8}
-    assert proven_failure([latency()], enough_for_one, scenario()) is not None
-    assert proven_failure(claims, enough_for_one, scenario()) is None
-    proof = proven_failure(claims, enough_for_two, scenario())
+    assert proven_failure(stakes([latency()]), enough_for_one) is not None
+    assert proven_failure(stakes(claims), enough_for_one) is None
+    assert proven_failure(stakes(claims, with_traces=True), enough_for_two) is None
+    proof = proven_failure(stakes(claims), enough_for_two)
     assert proof.state is State.FAIL
+    assert [(one.objective, one.log_e) for one in proof.proven] == [("ttft", 3.8)]
     assert proof.message.startswith("ttft, openai is proven to fail")
 
 
 def test_early_pass_needs_every_claim_proven():
     both = [latency(), errors()]
     enough = {"ttft": (tally(0, 2000),), "errors": (tally(0, 2000),)}
-    assert proven_pass(both, enough, scenario()).state is State.PASS
-    assert proven_pass(both, enough | {"errors": (tally(0, 300),)}, scenario()) is None
-    assert proven_pass(both, {"ttft": (tally(0, 2000),)}, scenario()) is None
+    assert proven_pass(stakes(both), enough).state is State.PASS
+    assert proven_pass(stakes(both), enough | {"errors": (tally(0, 300),)}) is None
+    assert proven_pass(stakes(both), {"ttft": (tally(0, 2000),)}) is None
 
 
 def test_early_pass_waits_until_last9_can_decide_its_own_objectives():
     both = [latency(), span_latency()]
-    assert proven_pass(both, {"ttft": (tally(0, 2000),)}, scenario()) is not None
+    assert proven_pass(stakes(both), {"ttft": (tally(0, 2000),)}) is not None
     strict = [latency(), span_latency(target=0.999)]
-    assert proven_pass(strict, {"ttft": (tally(0, 2000),)}, scenario()) is None
+    assert proven_pass(stakes(strict), {"ttft": (tally(0, 2000),)}) is None
 
 
 def test_a_plain_bound_inside_the_budget_is_no_reason_to_stop():
     """59 good requests pass a p95 at a look that was planned; a look every two seconds needs more."""
-    assert proven_pass([latency()], {"ttft": (tally(0, 60),)}, scenario()) is None
+    assert proven_pass(stakes([latency()]), {"ttft": (tally(0, 60),)}) is None
 
 
 def test_what_was_proven_while_the_load_ran_fails_whatever_the_bounds_say():
     (finding,) = verdict([latency()], {"ttft": (tally(50),)}).findings
     assert finding.state is State.INCONCLUSIVE
-    (proven,) = with_proofs([finding], [latency()], {("ttft", GROUP): 9.0}, scenario())
+    (proven,) = with_proofs([finding], stakes([latency()]), {("ttft", GROUP): 9.0})
     assert proven.state is State.FAIL
     assert "proven while the load ran (log e-value 9)" in proven.message
-    (same,) = with_proofs([finding], [latency()], {("ttft", GROUP): 1.0}, scenario())
+    (same,) = with_proofs([finding], stakes([latency()]), {("ttft", GROUP): 1.0})
     assert same == finding
 
 

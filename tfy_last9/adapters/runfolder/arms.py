@@ -30,8 +30,8 @@ TAIL = 0.99
 """Without a latency limit in any SLO, the slowest 1 % of both arms together are the slow ones."""
 
 ROWS = """
-CREATE TEMP TABLE arm_rows AS
-SELECT {arm} AS arm, coalesce(l.provider, l.target) AS provider, {pair} AS pair,
+CREATE OR REPLACE TEMP TABLE arm_rows AS
+SELECT l.seq, {arm} AS arm, coalesce(l.provider, l.target) AS provider, {pair} AS pair,
        l.outcome <> 'ok' AS is_error, {slow} AS slow, l.input_tokens, l.cached_tokens,
        {steps}
 FROM {source} l

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
-from tfy_last9.adapters.runfolder.arms import read_arms
+from tfy_last9.adapters.runfolder.arm_bets import read_arm_bets
+from tfy_last9.adapters.runfolder.arms import latency_limits, read_arms
 from tfy_last9.adapters.runfolder.bets import read_bets
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.burns import read_burns
@@ -33,7 +34,7 @@ from tfy_last9.adapters.runfolder.tally import read_tallies
 from tfy_last9.adapters.runfolder.timeslices import sliced
 from tfy_last9.adapters.runfolder.why import explain
 from tfy_last9.errors import BrokenRun, ConfigurationError
-from tfy_last9.judge.early import can_be_bet_on
+from tfy_last9.judge.early import can_be_bet_on, can_be_bet_on_traces
 from tfy_last9.model.objective import (
     Completeness,
     Composite,
@@ -175,12 +176,20 @@ class Reduction:
 
     def bets(self) -> dict[Claim, float]:
         """Return what slice betting proved per claim; empty unless the scenario stops early."""
+        if not self._stops_early:
+            return {}
         found: dict[Claim, float] = {}
-        for objective in self._objectives if self._stops_early else ():
+        for objective in self._objectives:
             indicator = objective.indicator
-            if can_be_bet_on(objective) and isinstance(indicator, Threshold | Ratio):
+            on_traces = can_be_bet_on_traces(objective) and self._sample is None
+            is_bet_on = can_be_bet_on(objective) or on_traces
+            if is_bet_on and isinstance(indicator, Threshold | Ratio):
                 load_events(self._database, indicator, objective.group_by)
                 found |= read_bets(self._database, objective)
+        if self._arms is not None:
+            self.arms()
+            has_limits = bool(latency_limits(self._objectives))
+            found |= read_arm_bets(self._database, self._arms, has_limits=has_limits)
         return found
 
     def accounting(self) -> Accounting:
