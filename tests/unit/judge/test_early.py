@@ -24,8 +24,8 @@ from tfy_last9.judge.early import (
 )
 from tfy_last9.judge.gate import judge
 from tfy_last9.judge.looks import at_each_look, looks_after, shares_of_error, with_stretches
-from tfy_last9.model.run import EarlyStop
-from tfy_last9.model.scenario import OnInconclusive, Policy
+from tfy_last9.model.run import EarlyStop, Proven
+from tfy_last9.model.scenario import Arm, Arms, OnInconclusive, Policy
 from tfy_last9.model.verdict import State
 
 GROUP = (("provider", "openai"),)
@@ -143,3 +143,45 @@ def test_a_run_that_was_stopped_early_says_what_it_saved():
     )
     assert told.state is State.PASS
     assert told.validity.warnings[0] == stop.message
+
+
+def test_spans_are_bet_on_where_they_are_fetched_and_known_well():
+    assert can_be_bet_on_traces(span_latency())
+    for other in (latency(), completeness(), span_latency(critical=False)):
+        assert not can_be_bet_on_traces(other)
+    lag = replace(span_latency().indicator, field="ingestion_lag_ms")
+    assert not can_be_bet_on_traces(replace(span_latency(), indicator=lag))
+
+
+def test_early_pass_needs_the_spans_proven_where_they_are_fetched():
+    both = [latency(), span_latency()]
+    client = {"ttft": (tally(0, 2000),)}
+    assert proven_pass(stakes(both, with_traces=True), client) is None
+    spans = client | {"provider-latency": (tally(0, 2000),)}
+    assert proven_pass(stakes(both, with_traces=True), spans) is not None
+    silent = client | {"provider-latency": (tally(0, 0),)}
+    assert proven_pass(stakes(both, with_traces=True), silent) is None
+
+
+def test_the_proof_that_ended_the_load_is_never_taken_back():
+    """A trace that turned up later cuts the slices elsewhere: the proof stands in the manifest."""
+    stop = EarlyStop("stopped early", 30, 900, (Proven("provider-latency", GROUP, 9.0),))
+    assert with_kept({}, stop) == {("provider-latency", GROUP): 9.0}
+    assert with_kept({("provider-latency", GROUP): 2.0, ("a", ()): 1.0}, stop) == {
+        ("provider-latency", GROUP): 9.0,
+        ("a", ()): 1.0,
+    }
+    assert with_kept({("a", ()): 1.0}, None) == {("a", ()): 1.0}
+    sound = verdict([span_latency()], {"provider-latency": (tally(50),)})
+    assert sound.state is State.INCONCLUSIVE
+    stopped = manifest(ended="stopped", early_stop=stop)
+    told = verdict([span_latency()], {"provider-latency": (tally(50),)}, manifest=stopped)
+    assert told.state is State.FAIL
+
+
+def test_arms_take_four_claims_for_each_provider():
+    compared = replace(scenario(), arms=Arms(Arm("baseline"), Arm("canary")))
+    assert stakes([latency()], compared).claims == 5
+    assert stakes([latency()], compared).alphas()["canary-errors"] == pytest.approx(0.01)
+    assert proven_failure(stakes([], compared), {("canary-tail", GROUP): 4.4}).state is State.FAIL
+    assert proven_pass(stakes([latency()], compared), {"ttft": (tally(0, 2000),)}) is None
