@@ -182,7 +182,7 @@ def _silence(objective: Objective, tally: Tally) -> str:
         excluded = f"all {tally.excluded:,} {phrases.noun(objective)} were excluded"
         return f"no value to judge: {excluded} (they carry no such value)"
     if needs_last9(objective):
-        return f"Last9 shows no {phrases.noun(objective)}, although requests were sent"
+        return f"Last9 shows no {phrases.noun(objective)}, although some were expected"
     return f"no {phrases.noun(objective)} were started"
 
 

@@ -88,6 +88,22 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of one provider's models, as Last9 counted them."""
+
+    provider: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastWeek:
+    """Who answered in the same window a week before: whom production should show again."""
+
+    window: Window
+    calls: tuple[Calls, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Requests of the run, counted from the ledger and the plan."""
 
@@ -129,6 +145,8 @@ class Manifest:
     live: bool = False
     """Production was looked at: the ledger is made of root spans, and no client recorded anything."""
     early_stop: EarlyStop | None = None
+    last_week: LastWeek | None = None
+    """Production mode, where no annotation says whom to expect; None where nobody asked."""
     retry: Retry | None = None
     """None for a first look."""
     schema: int = MANIFEST_SCHEMA

@@ -35,6 +35,7 @@ from tfy_last9.adapters.runfolder.timeslices import sliced
 from tfy_last9.adapters.runfolder.why import explain
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.judge.early import can_be_bet_on, can_be_bet_on_traces
+from tfy_last9.judge.live import with_last_week
 from tfy_last9.model.objective import (
     Completeness,
     Composite,
@@ -84,7 +85,7 @@ class Reduction:
                 hint=f"seal it with `tfy-last9 collect {folder.path}`",
             )
         self._folder = folder
-        self._objectives = tuple(objectives)
+        self._objectives = with_last_week(objectives, manifest.last_week)
         self._counters = manifest.counters
         self._manifest = manifest
         self._arms = manifest.scenario.arms
