@@ -81,7 +81,12 @@ def test_files_that_commands_name_exist(words):
 
 @pytest.mark.parametrize(
     "words",
-    [param for param in ours("tfy-last9") if param.id.partition(": ")[2].startswith(CHEAP)],
+    [
+        param
+        for param in ours("tfy-last9")
+        if param.id.partition(": ")[2].startswith(CHEAP)
+        if "runs/" not in param.id  # needs a run of one's own
+    ],
 )
 def test_the_cheap_ones_work(words, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)

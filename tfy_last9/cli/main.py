@@ -18,6 +18,7 @@ from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.files.scenario_parts import parse_duration, parse_rate
 from tfy_last9.adapters.last9.settings import from_environment
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
 from tfy_last9.cli.comparing import baseline_run, compare_runs
 from tfy_last9.cli.console import Console
@@ -248,12 +249,22 @@ def traces(
 
 
 @app.command()
-def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
+def plan(
+    scenario: ScenarioArgument,
+    slo: SloOption = Path("slo"),
+    like: Annotated[
+        Path | None, typer.Option(help="Stored run that says what a request takes: tokens, cost.")
+    ] = None,
+) -> None:
     """Say what a run would send, and which objectives it can decide, before anything is spent.
 
     Example: tfy-last9 plan scenarios/smoke.yaml --slo slo/pr
     """
-    text, exit_code = describe(load_scenario(scenario), load_objectives(slo))
+    text, exit_code = describe(
+        load_scenario(scenario),
+        load_objectives(slo),
+        None if like is None else read_spending(RunFolder(like)),
+    )
     Console().result(text)
     raise typer.Exit(exit_code)
 
