@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryFile, mkdtemp
-from typing import Self
+from tempfile import TemporaryFile
 
 from tfy_last9.adapters.environment import (
     GatewaySettings,
@@ -36,6 +34,7 @@ from tfy_last9.cli.publishing import GitHub
 from tfy_last9.cli.resuming import checked_run_id, resume
 from tfy_last9.cli.retrying import Place, earlier_looks
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.cli.sandbox_place import SandboxPlace
 from tfy_last9.cli.watchdog import EnoughIsKnown, Watchdog
 from tfy_last9.errors import (
     ConfigurationError,
@@ -154,27 +153,6 @@ def check_out(out: Path) -> None:
             f"--out {out} cannot be written: {error.strerror}",
             hint="give a folder that exists or can be made, on a disk with room",
         ) from error
-
-
-class SandboxPlace:
-    """Where the sandbox writes while it runs; its journal moves into the run folder at the end."""
-
-    def __init__(self, out: Path) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self.path = Path(mkdtemp(prefix=".sandbox-", dir=out))
-        self.run: RunFolder | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep the journal alone: the other files hold the sandbox's keys."""
-        journal = self.path / "journal.ndjson"
-        if self.run is not None and journal.is_file():
-            kept = self.run.path / "sandbox"
-            kept.mkdir(exist_ok=True)
-            journal.replace(kept / journal.name)
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _enter_world(
