@@ -1,7 +1,7 @@
 """The contract check: which attributes spans of the run owe and lack, counted per type and provider.
 
-One pass over the spans of joined traces; the names that a span carries are read once, whatever the number of
-requirements.
+One pass over the spans of joined traces reduces them to the few shapes that there are (names carried, values that
+decide what is owed); requirements are counted on those.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ _OWED = {
     Owed.STREAMED: f"{_TOKENS} AND is_streamed",
 }
 
+_READ = (
+    *("tfy.span_type", "tfy.model.request_type"),
+    *("gen_ai.operation.name", "tfy.model.streaming"),
+)
+"""Attributes whose values decide what a span owes; read in one pass, in this order."""
+
 _GAPS = """
 WITH joined AS (SELECT DISTINCT trace_id FROM joins WHERE is_joined),
 served AS (
@@ -32,14 +38,19 @@ served AS (
     FROM spans SEMI JOIN joined USING (trace_id)
     WHERE role = 'model' AND provider IS NOT NULL GROUP BY trace_id
 ), facts AS (
-    SELECT role, status, coalesce({span_type}, role) AS span_type,
-           coalesce(s.provider, v.provider) AS provider, json_keys(attributes) AS names,
-           {span_type} IS NOT NULL AS is_tfy, regexp_matches(lower({kind}), {tokenless}) AS is_tokenless,
-           coalesce({streaming}, 'true') <> 'false' AS is_streamed
+    SELECT role, status, coalesce(s.provider, v.provider) AS provider,
+           json_keys(attributes) AS names, json_extract_string(attributes, {read}) AS told
     FROM spans s SEMI JOIN joined USING (trace_id) LEFT JOIN served v USING (trace_id)
     WHERE role IN {roles}
+), shapes AS (
+    SELECT role, status, provider, names, told, count(*) AS n FROM facts GROUP BY ALL
+), facts_of_shapes AS (
+    SELECT *, coalesce(told[1], role) AS span_type, told[1] IS NOT NULL AS is_tfy,
+           regexp_matches(lower(coalesce(told[2], told[3], '')), {tokenless}) AS is_tokenless,
+           coalesce(told[4], 'true') <> 'false' AS is_streamed
+    FROM shapes
 ), counted AS (
-    SELECT span_type, provider, {counts} FROM facts GROUP BY span_type, provider
+    SELECT span_type, provider, {counts} FROM facts_of_shapes GROUP BY span_type, provider
 )
 SELECT * FROM counted ORDER BY span_type, provider NULLS LAST
 """
@@ -59,9 +70,7 @@ def read_contract(database: duckdb.DuckDBPyConnection) -> tuple[ContractGap, ...
 def _sql() -> str:
     roles = sorted({requirement.role.value for requirement in REQUIREMENTS})
     return _GAPS.format(
-        span_type=_text("tfy.span_type"),
-        kind=f"coalesce({_text('tfy.model.request_type')}, {_text('gen_ai.operation.name')}, '')",
-        streaming=_text("tfy.model.streaming"),
+        read=text_list(tuple(map(json_pointer, _READ))),
         tokenless=literal("|".join(TOKENLESS)),
         roles="(" + ", ".join(literal(role) for role in roles) + ")",
         counts=", ".join(_counts(requirement) for requirement in REQUIREMENTS),
@@ -74,8 +83,5 @@ def _counts(requirement: Requirement) -> str:
     if requirement.tfy_only:
         owes += " AND is_tfy"
     has = f"list_has_any(names, {text_list(requirement.names)})"
-    return f"count(*) FILTER ({owes}), count(*) FILTER ({owes} AND NOT {has})"
-
-
-def _text(name: str) -> str:
-    return f"json_extract_string(attributes, {literal(json_pointer(name))})"
+    counted = "coalesce(sum(n) FILTER ({}), 0)::BIGINT"
+    return f"{counted.format(owes)}, {counted.format(f'{owes} AND NOT {has}')}"
