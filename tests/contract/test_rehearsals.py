@@ -71,6 +71,7 @@ def test_a_fallback_saves_the_clients_and_not_the_primary(tmp_path):
     )
     assert run.verdict["reason"].startswith("provider-errors, openai:")
     assert primary["why"]["stages"][0]["name"] == "provider wait"
+    assert [one["name"] for one in primary["why"]["where"]["provider"]] == ["openai"]
 
 
 def test_a_page_cap_below_the_row_count_is_an_error_and_never_complete(tmp_path):
