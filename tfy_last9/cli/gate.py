@@ -20,11 +20,13 @@ from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.adapters.opening import RunRequest, open_run
+from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.exporting import export_after
 from tfy_last9.cli.judging import conclude
 from tfy_last9.cli.load import LoadProcess, expected_duration_s
 from tfy_last9.cli.markers import Markers
@@ -68,6 +70,8 @@ class GateRequest:
     """A run of this id is finished if it exists, and made if not; None: a new id."""
     retry_of: Path | None = None
     """An undecided run that this one repeats, or `latest`."""
+    export: bool | None = None
+    """Send the run's own spans and metrics to Last9; None: as `LAST9_OTLP_EXPORT` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class World:
     """None only for `--client-only`."""
     control_plane: ControlPlaneSettings | None
     sandbox: Sandbox | None
+    otlp: OtlpSettings | None = None
+    """Where the run's own spans and metrics go; None: nowhere."""
 
     def check(self) -> None:
         """Raise if the sandbox died."""
@@ -182,7 +188,8 @@ def _enter_world(
             hint="set it to a refresh token with read scope, use --sandbox to rehearse, "
             "or --client-only to judge the client's ledger alone",
         )
-    return World(gateway, arms, last9, ControlPlaneSettings.of(environment), sandbox)
+    otlp = otlp_settings(environment, wanted=request.export)
+    return World(gateway, arms, last9, ControlPlaneSettings.of(environment), sandbox, otlp)
 
 
 def _faulty(request: GateRequest) -> str:
@@ -243,6 +250,7 @@ def _run(
             _collect(collector, manifest, folder, console)
         code = conclude(folder, objectives, console, as_json=request.as_json, github=request.github)
     markers.ended()
+    export_after(folder, world.otlp, console)
     return code
 
 

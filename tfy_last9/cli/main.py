@@ -17,12 +17,14 @@ from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.files.scenario_parts import parse_duration, parse_rate
 from tfy_last9.adapters.last9.settings import from_environment
+from tfy_last9.adapters.otlp.settings import otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
 from tfy_last9.cli.comparing import baseline_run, compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.doctor import DoctorRequest, examine
+from tfy_last9.cli.exporting import export, export_after
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
 from tfy_last9.cli.live import LiveRequest, fetch_live
@@ -60,9 +62,17 @@ GitHubOption = Annotated[
         help="Annotations and step summary; default: where GITHUB_ACTIONS is true.",
     ),
 ]
+ExportOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--export/--no-export",
+        help="Send the run's own spans and metrics to Last9; default: LAST9_OTLP_EXPORT.",
+    ),
+]
 
 
 app.command()(init)
+app.command()(export)
 
 
 @app.command()
@@ -104,6 +114,7 @@ def gate(
             help="Undecided run to repeat as a planned look, or latest: the newest in --out."
         ),
     ] = None,
+    export: ExportOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -126,6 +137,7 @@ def gate(
         github=github_wanted(github, slo),
         run_id=run_id,
         retry_of=retry_of,
+        export=export,
     )
     raise typer.Exit(run_gate(request, Console(quiet=quiet)))
 
@@ -173,13 +185,18 @@ def check(
         folder, slo = fetch_live(live, console), None
     else:
         folder = RunFolder(run)
+    is_new = run is not None and not folder.verdict_path.is_file()
     folder.read_manifest()
-    judging.complete(folder, from_environment(read_environment()), console)
+    environment = read_environment()
+    judging.complete(folder, from_environment(environment), console)
     if slo is not None:
         raise typer.Exit(judging.conclude_what_if(folder, slo, console))
     objectives = load_objectives(folder.slo_path)
     wanted = github_wanted(github, Path("slo"))
-    raise typer.Exit(judging.conclude(folder, objectives, console, as_json=json, github=wanted))
+    code = judging.conclude(folder, objectives, console, as_json=json, github=wanted)
+    if is_new:  # `locust -f` ends here; looking at a run again sends nothing
+        export_after(folder, otlp_settings(environment), console)
+    raise typer.Exit(code)
 
 
 @app.command()
