@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
+from tfy_last9.cli.baseline import PLACE, Compared, found_baseline, wanted_by
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.exporting import export_after
@@ -72,6 +74,10 @@ class GateRequest:
     """An undecided run that this one repeats, or `latest`."""
     export: bool | None = None
     """Send the run's own spans and metrics to Last9; None: as `LAST9_OTLP_EXPORT` says."""
+    baseline: str | None = None
+    """`latest-pass`, or a stored run to compare with; None: judge the run alone."""
+    baselines: str | None = None
+    """Where baselines are kept; None: as `TFY_BASELINES` says, else beside the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +125,26 @@ def run_gate(request: GateRequest, console: Console) -> int:
         )
     with ExitStack() as stack:
         place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
+        compared = _baseline(request, scenario, stack, console)
         world = _enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, console)
         folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
         if place is not None:
             place.run = folder
+        if compared is not None:
+            compared.attach(folder)
         return _run(request, folder, objectives, world, console)
+
+
+def _baseline(
+    request: GateRequest, scenario: Scenario, stack: ExitStack, console: Console
+) -> Compared | None:
+    """Find what the run is compared with, before anything is spent; None where nobody asked."""
+    if request.baseline is None:
+        return None
+    wanted = wanted_by(scenario, sandbox=request.sandbox, client_only=request.client_only)
+    place = request.baselines or os.environ.get(PLACE) or str(request.out)
+    return stack.enter_context(found_baseline(request.baseline, place, scenario, wanted, console))
 
 
 def overridden(scenario: Scenario, request: GateRequest) -> Scenario:

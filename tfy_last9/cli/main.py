@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -21,7 +22,8 @@ from tfy_last9.adapters.otlp.settings import otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
-from tfy_last9.cli.comparing import baseline_run, compare_runs
+from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
+from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.doctor import DoctorRequest, examine
 from tfy_last9.cli.exporting import export, export_after
@@ -62,6 +64,13 @@ GitHubOption = Annotated[
         help="Annotations and step summary; default: where GITHUB_ACTIONS is true.",
     ),
 ]
+BaselinesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where latest-pass looks: a folder, CI artifacts, s3://bucket/prefix; default: TFY_BASELINES,"
+        " else beside the run."
+    ),
+]
 ExportOption = Annotated[
     bool | None,
     typer.Option(
@@ -73,6 +82,7 @@ ExportOption = Annotated[
 
 app.command()(init)
 app.command()(export)
+app.command("keep")(keep_run)
 
 
 @app.command()
@@ -114,6 +124,11 @@ def gate(
             help="Undecided run to repeat as a planned look, or latest: the newest in --out."
         ),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Also compare with a run: latest-pass, or a stored run's folder."),
+    ] = None,
+    baselines: BaselinesOption = None,
     export: ExportOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -138,6 +153,8 @@ def gate(
         run_id=run_id,
         retry_of=retry_of,
         export=export,
+        baseline=baseline,
+        baselines=baselines,
     )
     raise typer.Exit(run_gate(request, Console(quiet=quiet)))
 
@@ -289,17 +306,20 @@ def plan(
 @app.command()
 def compare(
     baseline: Annotated[
-        Path, typer.Argument(help="Run folder, or latest-pass: the newest passing one beside it.")
+        str, typer.Argument(help="Run folder, or latest-pass: the newest passing one.")
     ],
     canary: Annotated[Path, typer.Argument(help="Run folder of the canary.")],
+    baselines: BaselinesOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Compare two stored runs of the same scenario, the second as the canary of the first.
 
-    Example: tfy-last9 compare latest-pass runs/20261123-...
+    Example: tfy-last9 compare latest-pass runs/20261123-... --baselines s3://bucket/tfy-last9
     """
-    runs = baseline_run(baseline, RunFolder(canary)), RunFolder(canary)
-    raise typer.Exit(compare_runs(*runs, Console(), as_json=json))
+    folder, place = RunFolder(canary), baselines or os.environ.get(PLACE)
+    with stored_run(baseline, place, folder) as stored:
+        code = compare_runs(stored, folder, Console(), as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from tfy_last9.judge.phrases import significant
+from tfy_last9.judge.relative import ABSENT, MISSING
 from tfy_last9.judge.retries import looks_left
 from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import SEVERITY, Finding, State, Verdict, group_text
@@ -62,6 +63,9 @@ def advice(
 
 def _for_finding(finding: Finding, manifest: Manifest) -> Iterator[str]:
     run = manifest.run_id
+    if finding.objective == ABSENT:
+        yield "gate what is in production, with this scenario, and keep that run: tfy-last9 keep --help"
+        return
     match finding.state:
         case State.FAIL:
             yield f"see the worst ones: tfy-last9 traces {run}{_where(finding)}{_kind(finding)}"
@@ -82,6 +86,8 @@ def _kind(finding: Finding) -> str:
     if finding.objective.startswith("canary-"):
         kind = "--failed" if finding.objective == "canary-errors" else "--slowest 5"
         return f" --where arm=canary {kind}"
+    if finding.objective in MISSING:
+        return " --failed" if finding.objective == "baseline-errors" else " --slowest 5"
     return " --slowest 5" if finding.quantile is not None else " --failed"
 
 

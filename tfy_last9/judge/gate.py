@@ -11,14 +11,14 @@ from itertools import chain
 from types import MappingProxyType
 
 from tfy_last9.errors import ExitCode
-from tfy_last9.judge import canary
+from tfy_last9.judge import canary, relative
 from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
 from tfy_last9.judge.coverage import covered
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted, without_ledger
 from tfy_last9.judge.early import Bets, Stakes, with_kept, with_proofs
 from tfy_last9.judge.live import needs_ledger
-from tfy_last9.judge.looks import arms_at_each_look, at_each_look
+from tfy_last9.judge.looks import at_each_look
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.retries import pooled
@@ -74,7 +74,7 @@ def judge(
     )
     tallies = explained(objectives, tallies, manifest.scenario.sampling)
     tallies = pooled(objectives, tallies, manifest.retry)
-    compared = _comparisons(arms, manifest)
+    compared = relative.comparisons(arms, manifest)
     claims = (
         claim
         for objective in objectives
@@ -87,7 +87,7 @@ def judge(
         for objective in objectives
         for finding in _findings(objective, tallies, manifest, evidence, adjusted)
     )
-    findings += canary.findings(compared, adjusted)
+    findings += relative.findings(compared, adjusted, manifest)
     stakes = Stakes(tuple(objectives), manifest.scenario, with_traces=not manifest.client_only)
     bets = canary.sure_bets(with_kept(bets, manifest.early_stop), compared)
     findings = with_proofs(findings, stakes, bets)
@@ -110,11 +110,6 @@ def judge(
     else:
         verdict = covered(_folded(verdict, manifest), objectives, accounting)
     return replace(verdict, next_steps=advice(verdict, manifest, evidence))
-
-
-def _comparisons(tallies: Sequence[ArmTally], manifest: Manifest) -> tuple[canary.Comparison, ...]:
-    arms, policy = manifest.scenario.arms, manifest.scenario.policy
-    return () if arms is None else canary.comparisons(tallies, arms_at_each_look(arms, policy))
 
 
 def fold(findings: Iterable[Finding], *, on_inconclusive: OnInconclusive) -> State:

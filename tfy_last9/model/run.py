@@ -104,6 +104,18 @@ class LastWeek:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """The run that another one is compared with; it was looked for before any load."""
+
+    asked: str
+    """As on the command line."""
+    run_id: str | None
+    """Its ledger is in `baseline/` of the run folder; None: there was none."""
+    why: str = ""
+    """Why there was none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Requests of the run, counted from the ledger and the plan."""
 
@@ -149,6 +161,8 @@ class Manifest:
     """Production mode, where no annotation says whom to expect; None where nobody asked."""
     retry: Retry | None = None
     """None for a first look."""
+    baseline: Baseline | None = None
+    """None: the run is judged alone."""
     schema: int = MANIFEST_SCHEMA
 
 

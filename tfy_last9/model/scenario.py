@@ -196,6 +196,16 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselinePolicy:
+    """How `gate --baseline` compares a run with a stored one."""
+
+    required: bool = True
+    """False: a missing baseline is a WARN, and a proven difference too."""
+    margins: Margins = field(default_factory=Margins)
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Run-level policy of the verdict."""
 
@@ -206,6 +216,7 @@ class Policy:
     """Planned looks of `on-inconclusive: extend`; each may use its share of the error."""
     retries: int = 0
     """Times that an undecided run may be repeated (`gate --retry-of`): further planned looks."""
+    baseline: BaselinePolicy = field(default_factory=BaselinePolicy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from tfy_last9.adapters.files.arms_document import ArmsPart, CacheName
+from tfy_last9.adapters.files.arms_document import ArmsPart, BaselinePart, CacheName
 from tfy_last9.adapters.files.arrivals_document import ArrivalsPart
 from tfy_last9.adapters.files.scenario_parts import (
     BodyKey,
@@ -140,6 +140,7 @@ class PolicyPart(Part):
     early_stop: Annotated[bool, Field(alias="early-stop")] = False
     looks: Annotated[int, Field(ge=2, le=20)] = 5
     retries: Annotated[int, Field(ge=0, le=10)] = 0
+    baseline: BaselinePart = BaselinePart()
 
 
 class ScenarioDocument(Part):

@@ -103,7 +103,10 @@ class Storyteller:
 
     def _links(self, sent: Sent) -> Iterator[Link]:
         if sent.trace_id is not None and sent.root_span_id is not None:
-            seen = {"tfy_last9.link": "gateway trace", "tfy_last9.trace.in_last9": sent.is_joined}
+            seen: dict[str, AttributeValue] = {
+                "tfy_last9.link": "gateway trace",
+                "tfy_last9.trace.in_last9": sent.is_joined,
+            }
             yield Link(_context(sent.trace_id, sent.root_span_id, is_remote=True), seen)
         if sent.phase in self._phases:
             yield Link(self._phases[sent.phase], {"tfy_last9.link": "phase"})

@@ -3,6 +3,7 @@
     runs/<run id>/
       run.json  slo/  requests.parquet  health.parquet  spans.parquet  evidence.json
       verdict.json  junit.xml  summary.md  ctrf.json  metrics.txt
+      baseline/ (of the run it is compared with)
       .work/ (what the load process writes, until sealed)
 
 Files are written whole or not at all: a temporary file, synced, then renamed.
@@ -80,6 +81,11 @@ class RunFolder:
     def junit_path(self) -> Path:
         """`junit.xml`."""
         return self.path / "junit.xml"
+
+    @property
+    def baseline(self) -> RunFolder:
+        """`baseline/`: ledger, manifest and verdict of the run that this one is compared with."""
+        return RunFolder(self.path / "baseline")
 
     @classmethod
     def create(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
 from tfy_last9.adapters.runfolder.arm_bets import read_arm_bets
-from tfy_last9.adapters.runfolder.arms import latency_limits, read_arms
+from tfy_last9.adapters.runfolder.arms import latency_limits, read_arms, read_two_runs
 from tfy_last9.adapters.runfolder.bets import read_bets
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.burns import read_burns
@@ -142,9 +142,12 @@ class Reduction:
         return sliced(database, objective.slicing, tallies)
 
     def arms(self) -> tuple[ArmTally, ...]:
-        """Return both arms per provider; empty for a run without arms."""
+        """Return both arms per provider, or a run beside its baseline; empty where nothing is compared."""
         if self._arms is None:
-            return ()
+            baseline = self._manifest.baseline
+            if baseline is None or baseline.run_id is None:
+                return ()
+            return read_two_runs(self._folder.baseline, self._folder, self._objectives)
         return read_arms(self._database, self._objectives, mirror=self._arms.mirror)
 
     def causes(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], Why]:

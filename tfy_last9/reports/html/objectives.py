@@ -96,7 +96,7 @@ def _weight(finding: Finding) -> int:
 def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
     worst = max(same, key=_weight)
     opened = " open" if SEVERITY[worst.state] > 0 else ""
-    place_ = f"slo/{worst.path}:{worst.line}" if worst.path else "arms of the scenario"
+    place_ = f"slo/{worst.path}:{worst.line}" if worst.path else _unwritten(name)
     head = (
         f"<summary>{chip(worst.state)}<b>{esc(name)}</b><span>{esc(worst.claim)}</span></summary>"
     )
@@ -113,6 +113,11 @@ def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
         f'<details class="card objective {css(worst.state)}" id="objective-{place}"{opened}>{head}'
         f"{said}{grid}{source}</details>"
     )
+
+
+def _unwritten(name: str) -> str:
+    """Return where a comparison comes from, which no SLO file promises."""
+    return "gate --baseline" if name.startswith("baseline") else "arms of the scenario"
 
 
 def _row(one: Finding) -> list[str]:

@@ -18,12 +18,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 sys.path.append(str(Path(__file__).parents[1] / "runfolder"))
 
-from sample_run import sample_run  # noqa: E402 - found only now
+from sample_run import sample_run
 
-from tfy_last9.adapters.files.openslo import load_objectives  # noqa: E402
-from tfy_last9.adapters.otlp.settings import OtlpSettings  # noqa: E402
-from tfy_last9.cli.console import Console  # noqa: E402
-from tfy_last9.cli.judging import conclude  # noqa: E402
+from tfy_last9.adapters.files.openslo import load_objectives
+from tfy_last9.adapters.otlp.settings import OtlpSettings
+from tfy_last9.cli.console import Console
+from tfy_last9.cli.judging import conclude
 
 AUTH = "Basic c2VjcmV0OnNlY3JldA=="
 

@@ -146,7 +146,7 @@ class Instant:
         pass
 
 
-def test_an_overloaded_endpoint_is_asked_again_and_a_refusal_is_not(endpoint, judged, capsys):
+def test_an_overloaded_endpoint_is_asked_again_and_a_refusal_is_not(endpoint):
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
         ExportTraceServiceRequest,
     )
