@@ -67,12 +67,15 @@ def latest_pass(runs: Path, wanted: Wanted, *, place: str | None = None) -> RunF
     Only PASS counts: a WARN is too close to a limit to measure others by. Runs of the sandbox are
     compared with runs of the sandbox only. Raises `NoBaseline` saying what was there instead.
     """
+    place = place or str(runs)
+    if not runs.is_dir():
+        raise NoBaseline(f"there is no folder {place} to look for a baseline in")
     others = [found for found in _manifests(runs) if found[1].run_id != wanted.run_id]
     alike = [found for found in others if wanted.fits(found[1])]
     passed = [found for found in alike if is_baseline(found[0])]
     if not passed:
         total = sum(is_baseline(folder) for folder, _ in others)
-        raise _none(place or str(runs), Searched(len(others), total, len(alike)))
+        raise _none(place, Searched(len(others), total, len(alike)))
     return max(passed, key=lambda found: (found[1].created_ns, found[1].run_id))[0]
 
 
@@ -120,8 +123,6 @@ def is_baseline(folder: RunFolder) -> bool:
 
 def _manifests(runs: Path) -> list[tuple[RunFolder, Manifest]]:
     """Return the runs that can be read; one broken folder must not hide the others."""
-    if not runs.is_dir():
-        raise NoBaseline(f"there is no folder {runs} to look for a baseline in")
     found = []
     for path in sorted(runs.iterdir()):
         folder = RunFolder(path)

@@ -26,6 +26,7 @@ from tfy_last9.model.run import EvidenceRecord
 from tfy_last9.model.verdict import Exemplar, Verdict
 from tfy_last9.reports import console as console_report
 from tfy_last9.reports import verdict_json
+from tfy_last9.reports.pointers import with_folder
 from tfy_last9.wire.last9_queries import spans_of_run
 
 WHAT_IF = "verdict-whatif.json"
@@ -116,7 +117,7 @@ def _report(verdict: Verdict, folder: RunFolder) -> str:
 
 def runnable(steps: tuple[str, ...], run_id: str, path: str) -> tuple[str, ...]:
     """Return the steps with the folder in place of the run id, as a shell reads it."""
-    return tuple(step.replace(run_id, quote(path)) for step in steps)
+    return tuple(with_folder(step, run_id, quote(path)) for step in steps)
 
 
 def run_page(folder: RunFolder) -> str | None:

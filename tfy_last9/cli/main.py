@@ -27,6 +27,7 @@ from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.doctor import DoctorRequest, examine
 from tfy_last9.cli.exporting import export, export_after
+from tfy_last9.cli.from_last9 import app as scenarios
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
 from tfy_last9.cli.live import LiveRequest, fetch_live
@@ -83,6 +84,7 @@ ExportOption = Annotated[
 app.command()(init)
 app.command()(export)
 app.command("keep")(keep_run)
+app.add_typer(scenarios, name="scenario")
 
 
 @app.command()

@@ -24,6 +24,7 @@ from tfy_last9.model.verdict import (
     Verdict,
     group_text,
 )
+from tfy_last9.reports.pointers import promised_in
 
 WIDTH = 80
 EXPLAINED = 8
@@ -121,7 +122,7 @@ def _explanation(finding: Finding, reason: str) -> str:
     message = finding.message.removeprefix(f"{group_text(finding.group)}: ")
     said = reason.startswith(f"{finding.objective}{where}: {message}")
     detail = "see the first lines" if said else message
-    place = f"slo/{finding.path}:{finding.line}" if finding.path else "arms of the scenario"
+    place = promised_in(finding)
     return f"{finding.state} {finding.objective}{where}: {detail} ({place})"
 
 

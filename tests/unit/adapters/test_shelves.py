@@ -41,7 +41,7 @@ def run(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory):
+def s3():
     """A server that speaks S3, on loopback."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -178,7 +178,7 @@ def test_a_server_that_is_down_names_the_error_of_the_network(monkeypatch, bucke
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with (
-        pytest.raises(BackendUnavailable, match="127.0.0.1:9") as caught,
+        pytest.raises(BackendUnavailable, match=r"127\.0\.0\.1:9") as caught,
         open_shelf(f"s3://{bucket}/x"),
     ):
         pass

@@ -17,6 +17,7 @@ from tfy_last9.model.verdict import (
     group_text,
 )
 from tfy_last9.reports.html.markup import NOTHING, Figure, Table, chip, css, esc, figure, num, table
+from tfy_last9.reports.pointers import promised_in
 
 _UNITS = 200.0
 _MOST_LABELS = 3
@@ -96,7 +97,7 @@ def _weight(finding: Finding) -> int:
 def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
     worst = max(same, key=_weight)
     opened = " open" if SEVERITY[worst.state] > 0 else ""
-    place_ = f"slo/{worst.path}:{worst.line}" if worst.path else _unwritten(name)
+    place_ = promised_in(worst)
     head = (
         f"<summary>{chip(worst.state)}<b>{esc(name)}</b><span>{esc(worst.claim)}</span></summary>"
     )
@@ -113,11 +114,6 @@ def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
         f'<details class="card objective {css(worst.state)}" id="objective-{place}"{opened}>{head}'
         f"{said}{grid}{source}</details>"
     )
-
-
-def _unwritten(name: str) -> str:
-    """Return where a comparison comes from, which no SLO file promises."""
-    return "gate --baseline" if name.startswith("baseline") else "arms of the scenario"
 
 
 def _row(one: Finding) -> list[str]:
