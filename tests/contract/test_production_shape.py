@@ -32,8 +32,8 @@ targets:
   - {name: openai, model: openai-main/gpt-4o-mini, provider: openai, weight: 5, max_tokens: 20}
   - {name: whole, model: anthropic-main/claude-sonnet-4-6, provider: anthropic, weight: 3, max_tokens: 40, stream: false}
   - {name: virtual, model: sandbox/chat-default, may_reach: [openai], weight: 2, max_tokens: 20}
-arrivals: {kind: steps, rate: 40/s, steps: [{at: 3s, rate: 120/s}]}
-phases: [{name: warm-up, duration: 1s, judged: false}, {name: steady, duration: 5s}]
+arrivals: {kind: steps, rate: 60/s, steps: [{at: 2s, rate: 160/s}]}
+phases: [{name: warm-up, duration: 1s, judged: false}, {name: steady, duration: 3s}]
 prompts:
   - Why is the sky blue?
   - Name three rivers in Europe and one fact about each of them, please, and be brief about it all.
@@ -164,7 +164,7 @@ def test_what_was_sent_comes_back_as_a_scenario(production):
     assert (
         rates[-1] < max(rates) / 1.5
     )  # it starts slowly, gets busier, and ends with the last answers
-    assert max(rates) == pytest.approx(120, rel=0.35)
+    assert max(rates) == pytest.approx(160, rel=0.35)
     words = {len(prompt.messages[0].content.split()) for prompt in made.prompts}
     assert min(words) < 12 < max(words)
     assert re.search(r"price: about [\d.]+ USD", answer.stdout)
