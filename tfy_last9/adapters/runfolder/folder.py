@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfy_last9.adapters.files.nearest import nearest_path
 from tfy_last9.adapters.runfolder.durable import sync
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.run import EVIDENCE_SCHEMA, MANIFEST_SCHEMA, EvidenceRecord, Manifest
@@ -116,8 +117,10 @@ class RunFolder:
     def read_manifest(self) -> Manifest:
         """Read `run.json`."""
         if not self.path.is_dir():
+            meant = nearest_path(self.path)
             raise BrokenRun(
-                f"there is no run folder at {self.path}", hint="`ls runs/` shows the runs there are"
+                f"there is no run folder at {self.path}",
+                hint=f"did you mean {meant}?" if meant else "`ls runs/` shows the runs there are",
             )
         text = self._require(self.manifest_path, "give the path of a folder that `gate` wrote")
         manifest = _parse(MANIFEST, text, self.manifest_path)
