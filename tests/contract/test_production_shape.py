@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 
 import gating
 import pytest
-import yaml
-from gating import SLO
-from locusts import end, start_world
 
 from tfy_last9.adapters.clock import SystemClock
 from tfy_last9.adapters.files.scenario import load_scenario
@@ -22,64 +19,6 @@ from tfy_last9.wire.last9_pipeline import where
 from tfy_last9.wire.last9_queries import COUNT, roots_counted
 
 pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("production")]
-
-HELD = {"PASS", "NOT_CONFIGURED"}
-"""The gates judge the ledger alone, which is quicker; that Last9 shows the traces is asked here."""
-TRAFFIC = """
-name: traffic
-seed: 3
-targets:
-  - {name: openai, model: openai-main/gpt-4o-mini, provider: openai, weight: 5, max_tokens: 20}
-  - {name: whole, model: anthropic-main/claude-sonnet-4-6, provider: anthropic, weight: 3, max_tokens: 40, stream: false}
-  - {name: virtual, model: sandbox/chat-default, may_reach: [openai], weight: 2, max_tokens: 20}
-arrivals: {kind: steps, rate: 60/s, steps: [{at: 2s, rate: 160/s}]}
-phases: [{name: warm-up, duration: 1s, judged: false}, {name: steady, duration: 3s}]
-prompts:
-  - Why is the sky blue?
-  - Name three rivers in Europe and one fact about each of them, please, and be brief about it all.
-limits: {users: 150, first_token: 8s, idle: 5s, total: 15s}
-settle: {deadline: 7s, late_after: 4s, poll: 500ms}
-"""
-
-
-@pytest.fixture(scope="module")
-def production(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("production")
-    world = start_world(folder)
-    world.folder = folder
-    yield world
-    end(world.process)
-
-
-@pytest.fixture(scope="module")
-def first(production):
-    """A gate with everything on, and no baseline yet."""
-    (production.folder / "traffic.yaml").write_text(TRAFFIC)
-    (production.folder / "slo").mkdir()
-    for name in ("client.yaml", "traces.yaml"):
-        found = yaml.safe_load_all((SLO / name).read_text())
-        kept = [one for one in found if one["metadata"]["name"] != "client-ttft-p95"]
-        (production.folder / "slo" / name).write_text(yaml.safe_dump_all(kept))
-    arguments = ("--baseline", "latest-pass", "--baselines", "kept", "--run-id", "first")
-    return gate(production, *arguments, LAST9_OTLP_EXPORT="1")
-
-
-def gate(production, *arguments, **more):
-    folder = production.folder
-    return gating.run(
-        *(
-            "gate",
-            "traffic.yaml",
-            "--slo",
-            "slo",
-            "--out",
-            folder / "runs",
-            "--client-only",
-            *arguments,
-        ),
-        cwd=folder,
-        **(production.settings | more),
-    )
 
 
 def requests(production, run_id):
@@ -101,7 +40,7 @@ def verdict(production, run_id):
 def test_a_gate_without_a_baseline_is_no_data_although_its_slos_hold(production, first):
     assert first.returncode == 22, first.stdout + first.stderr
     found = verdict(production, "first")
-    unwell = {one["objective"] for one in found["findings"] if one["state"] not in HELD}
+    unwell = {one["objective"] for one in found["findings"] if one["state"] != "PASS"}
     assert unwell == {"baseline"}
     assert "there is no folder kept" in found["reason"]
 
@@ -171,7 +110,7 @@ def test_what_was_sent_comes_back_as_a_scenario(production):
 
 
 @pytest.mark.usefixtures("first")
-def test_a_second_run_that_is_slower_fails_against_the_first_one(production):
+def test_a_second_run_that_is_slower_fails_against_the_first_one(production, gate_there):
     """Inside its own SLOs, and the folder alone decides it again."""
     folder = production.folder
     kept = gating.run("keep", "runs/first", "kept", cwd=folder)
@@ -179,7 +118,7 @@ def test_a_second_run_that_is_slower_fails_against_the_first_one(production):
     production.set_faults("provider_latency:anthropic=250ms")
     try:
         arguments = ("--baseline", "latest-pass", "--baselines", "kept", "--run-id", "second")
-        ended = gate(production, *arguments)
+        ended = gate_there(*arguments)
     finally:
         production.set_faults()
     assert ended.returncode == 20, ended.stdout + ended.stderr

@@ -56,23 +56,25 @@ class Measures:
 
 def requests_over_time(service: str, size_s: int) -> Pipeline:
     """Return the query that counts requests per stretch of `size_s` seconds."""
-    return where(_requests(service)).window_aggregate(count(), COUNT, (size_s, Unit.SECONDS))
+    return where(all_of(*_requests(service))).window_aggregate(
+        count(), COUNT, (size_s, Unit.SECONDS)
+    )
 
 
 def requests_counted(service: str) -> Pipeline:
     """Return the query for the number of requests and how long the slow ones take."""
     wanted = [(count(), COUNT), (quantile(0.99, DURATION), SLOW)]
-    return where(_requests(service)).aggregate(wanted)
+    return where(all_of(*_requests(service))).aggregate(wanted)
 
 
 def requests_by_route(service: str) -> Pipeline:
     """Return the query that counts what clients asked for."""
-    return where(_requests(service)).aggregate([(count(), COUNT)], [(ROUTE, "route")])
+    return where(all_of(*_requests(service))).aggregate([(count(), COUNT)], [(ROUTE, "route")])
 
 
 def requests_of_route(service: str, route: str) -> Pipeline:
     """Return the query for the requests that asked for a model by this name."""
-    return where(all_of(_requests(service), equals(ROUTE, route)))
+    return where(all_of(*_requests(service), equals(ROUTE, route)))
 
 
 def calls_counted(service: str) -> Pipeline:
@@ -157,6 +159,6 @@ def _calls(service: str, *more: Condition) -> Pipeline:
     return where(all_of(*model_conditions(service), *more))
 
 
-def _requests(service: str) -> Condition:
-    """Match requests at the gateway: with a parent of the caller's, only the model's name tells."""
-    return all_of(equals(SERVICE_NAME, service), any_of(is_absent(PARENT_SPAN_ID), exists(ROUTE)))
+def _requests(service: str) -> tuple[Condition, Condition]:
+    """Return what tells a request: with a parent of the caller's, only the model's name does."""
+    return equals(SERVICE_NAME, service), any_of(is_absent(PARENT_SPAN_ID), exists(ROUTE))

@@ -11,6 +11,7 @@ import pytest
 
 from tfy_last9.wire import last9_queries as queries
 from tfy_last9.wire.last9_pipeline import everything
+from tfy_last9.wire import last9_traffic as traffic
 from tfy_last9.wire.last9_selection import Selection
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "last9"
@@ -28,6 +29,14 @@ SENT = {
     "roots_counted": queries.roots_counted(GATEWAY, None),
     "roots_of_run_counted": queries.roots_counted(GATEWAY, RUN),
     "model_spans_by_provider": queries.model_spans_by_provider(GATEWAY),
+    "requests_over_time": traffic.requests_over_time(GATEWAY, 60),
+    "requests_counted_with_p99": traffic.requests_counted(GATEWAY),
+    "requests_by_route": traffic.requests_by_route(GATEWAY),
+    "requests_of_route": traffic.requests_of_route(GATEWAY, "sandbox/chat-default"),
+    "calls_by_model_and_streaming": traffic.calls_counted(GATEWAY),
+    "costs_by_model": traffic.costs(GATEWAY),
+    "input_lengths": traffic.input_lengths(GATEWAY, (0.25, 0.75)),
+    "output_lengths": traffic.output_lengths(GATEWAY, (0.5,)),
     "slow_model_spans_by_provider": queries.slow_model_spans_by_provider(GATEWAY, "lte", 2e9),
 }
 
