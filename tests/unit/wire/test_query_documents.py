@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from tfy_last9.wire import last9_queries as queries
-from tfy_last9.wire.last9_pipeline import everything
 from tfy_last9.wire import last9_traffic as traffic
+from tfy_last9.wire.last9_pipeline import everything
 from tfy_last9.wire.last9_selection import Selection
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "last9"
