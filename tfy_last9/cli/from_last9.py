@@ -21,11 +21,13 @@ from tfy_last9.adapters.last9.traffic import TrafficReader
 from tfy_last9.arrivals.replayed import Replay, replayed
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.live import LiveRequest, live_window
-from tfy_last9.errors import ConfigurationError, MissingSettings
+from tfy_last9.errors import ConfigurationError, MissingSettings, TfyError
 from tfy_last9.model.run import Window
 from tfy_last9.model.traffic import Traffic
 
 LONGEST_DEFAULT_S = 600.0
+FIRST_S, FIRST_USD = 300.0, 1.0
+"""Length and greatest expected cost of the scenario that `init` writes."""
 app = typer.Typer(
     help="Make scenarios. Example: tfy-last9 scenario from-last9 --last 24h --scale 0.1",
     no_args_is_help=True,
@@ -102,6 +104,28 @@ def from_last9(
     console.result(told(traffic, replay))
     console.say(f"wrote {out}: {len(written.targets)} targets, {len(written.prompts)} prompts")
     console.say(f"next: tfy-last9 plan {out}")
+
+
+def first_scenario(path: Path, console: Console) -> None:
+    """Write a small scenario from the last day's traffic, if Last9 is configured; raise nothing.
+
+    For `init`: whoever has no token yet, or no traffic, still gets the samples.
+    """
+    try:
+        if from_environment(read_environment()) is None or path.exists():
+            return
+        traffic = read_traffic(
+            live_window(LiveRequest("24h", None, None, Path(), Path()), time.time_ns())
+        )
+        priced = all(one.priced for one in traffic.calls)
+        replay = fitting(traffic, Wish(None, FIRST_S, FIRST_USD if priced else None))
+        write_scenario(path, scenario_text(replay, traffic, name=path.stem, seed=1))
+        load_scenario(path)
+    except TfyError as error:
+        console.say(f"Last9 was asked which models are in use, and did not say: {error.message}")
+        return
+    console.say(f"wrote   {path}, from what Last9 shows of the last 24 hours:")
+    console.say(told(traffic, replay))
 
 
 def read_traffic(window: Window) -> Traffic:

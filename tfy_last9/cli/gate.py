@@ -110,11 +110,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
     if request.run_id is not None:
         known = RunFolder(request.out / checked_run_id(request.run_id))
         if known.path.is_dir():
-            return resume(
-                *(known, scenario, request.slo, console),
-                as_json=request.as_json,
-                github=request.github,
-            )
+            return _finished(known, scenario, request, console)
     check_out(request.out)
     retry = None
     if request.retry_of is not None:
@@ -134,6 +130,17 @@ def run_gate(request: GateRequest, console: Console) -> int:
         if compared is not None:
             compared.attach(folder)
         return _run(request, folder, objectives, world, console)
+
+
+def _finished(known: RunFolder, scenario: Scenario, request: GateRequest, console: Console) -> int:
+    """Finish a run that exists; export it if that was not done because it was never judged."""
+    is_new = not known.verdict_path.is_file()
+    code = resume(
+        *(known, scenario, request.slo, console), as_json=request.as_json, github=request.github
+    )
+    if is_new:
+        export_after(known, otlp_settings(read_environment(), wanted=request.export), console)
+    return code
 
 
 def _baseline(
