@@ -43,9 +43,15 @@ class Compared:
 
 @contextmanager
 def found_baseline(
-    asked: str, place: str, scenario: Scenario, wanted: Wanted, console: Console
-) -> Iterator[Compared]:
-    """Look for the baseline of a run that is about to start. Raises `ConfigurationError` for a wrong one."""
+    asked: str | None, place: str, scenario: Scenario, wanted: Wanted, console: Console
+) -> Iterator[Compared | None]:
+    """Look for the baseline of a run that is about to start; None where nobody asked for one.
+
+    Raises `ConfigurationError` for a run that is none, `BackendUnavailable` for a place out of reach.
+    """
+    if asked is None:
+        yield None
+        return
     if scenario.arms is not None:
         raise ConfigurationError(
             "--baseline does not fit a scenario with arms, which brings its own baseline",

@@ -25,7 +25,7 @@ from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
-from tfy_last9.cli.baseline import PLACE, Compared, found_baseline, wanted_by
+from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.exporting import export_after
@@ -110,7 +110,12 @@ def run_gate(request: GateRequest, console: Console) -> int:
     if request.run_id is not None:
         known = RunFolder(request.out / checked_run_id(request.run_id))
         if known.path.is_dir():
-            return _finished(known, scenario, request, console)
+            return resume(
+                *(known, scenario, request.slo, console),
+                as_json=request.as_json,
+                github=request.github,
+                export=request.export,
+            )
     check_out(request.out)
     retry = None
     if request.retry_of is not None:
@@ -121,7 +126,11 @@ def run_gate(request: GateRequest, console: Console) -> int:
         )
     with ExitStack() as stack:
         place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
-        compared = _baseline(request, scenario, stack, console)
+        wanted = wanted_by(scenario, sandbox=request.sandbox, client_only=request.client_only)
+        kept = request.baselines or os.environ.get(PLACE) or str(request.out)
+        compared = stack.enter_context(
+            found_baseline(request.baseline, kept, scenario, wanted, console)
+        )
         world = _enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, console)
         folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
@@ -130,28 +139,6 @@ def run_gate(request: GateRequest, console: Console) -> int:
         if compared is not None:
             compared.attach(folder)
         return _run(request, folder, objectives, world, console)
-
-
-def _finished(known: RunFolder, scenario: Scenario, request: GateRequest, console: Console) -> int:
-    """Finish a run that exists; export it if that was not done because it was never judged."""
-    is_new = not known.verdict_path.is_file()
-    code = resume(
-        *(known, scenario, request.slo, console), as_json=request.as_json, github=request.github
-    )
-    if is_new:
-        export_after(known, otlp_settings(read_environment(), wanted=request.export), console)
-    return code
-
-
-def _baseline(
-    request: GateRequest, scenario: Scenario, stack: ExitStack, console: Console
-) -> Compared | None:
-    """Find what the run is compared with, before anything is spent; None where nobody asked."""
-    if request.baseline is None:
-        return None
-    wanted = wanted_by(scenario, sandbox=request.sandbox, client_only=request.client_only)
-    place = request.baselines or os.environ.get(PLACE) or str(request.out)
-    return stack.enter_context(found_baseline(request.baseline, place, scenario, wanted, console))
 
 
 def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
