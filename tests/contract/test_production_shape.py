@@ -70,6 +70,17 @@ def test_spans_of_the_run_are_in_last9_and_link_to_the_gateways_traces(productio
     assert asked[0]["SpanAttributes"]["tfy_last9.gateway.trace_id"] in linked
 
 
+def test_metrics_of_the_run_reach_last9_too(production, first):
+    lines = map(json.loads, production.journal.read_text().splitlines())
+    arrived = [one["points"] for one in lines if one["event"] == "metrics"]
+    assert set(arrived[0]) == {
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.client.token.usage",
+    }
+    assert f"and {sum(arrived[0].values())} points of metrics" in first.stderr
+
+
 @pytest.mark.usefixtures("first")
 def test_what_was_sent_comes_back_as_a_scenario(production):
     sent = requests(production, "first")

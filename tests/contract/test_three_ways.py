@@ -16,7 +16,7 @@ FAULT = "provider_errors:openai=0.2"
 def answers(production, tmp_path_factory):
     """Run the same scenario, seed and faults in each way; return verdict and exit code by way."""
     folder = tmp_path_factory.mktemp("ways")
-    scenario = locusts.scenario_file(folder, rate="80/s", duration="3s", users=150)
+    scenario = locusts.scenario_file(folder, rate="110/s", duration="3s", users=150)
     found = {}
     for way in (by_gate, headless, in_the_browser):
         production.set_faults(FAULT)  # counts from the beginning
