@@ -104,7 +104,8 @@ class TrafficReader:
         try:
             for key, values in self._by_call(wire.costs(self._service), window, (wire.SUM,)):
                 usd, n = found.get(key, (0.0, 0))
-                found[key] = usd + values.get(wire.SUM, 0.0), n + as_count(values[COUNT])
+                if wire.SUM in values:  # an answer that shows no sum is no price of zero
+                    found[key] = usd + values[wire.SUM], n + as_count(values[COUNT])
         except (QueryRefused, UnreadableAnswer):
             return {}
         return found
@@ -213,9 +214,10 @@ def _tokens(span: Span, field: str) -> int | None:
 
 
 def _of_values(values: Mapping[str, float], levels: Sequence[float]) -> Lengths:
-    return Lengths(
-        wire.as_tokens(values, levels), round(values.get(wire.SUM, 0.0)), as_count(values[COUNT])
-    )
+    tokens = wire.as_tokens(values, levels)
+    if len(tokens) < len(levels) or wire.SUM not in values:
+        raise UnreadableAnswer("an aggregate shows a count and not what else was asked for")
+    return Lengths(tokens, round(values.get(wire.SUM, 0.0)), as_count(values[COUNT]))
 
 
 def _of_sample(found: list[int], levels: Sequence[float]) -> Lengths:

@@ -122,6 +122,20 @@ def test_without_sums_of_attributes_there_is_no_price():
     assert {one.priced for one in read(double).calls} == {0}
 
 
+def test_an_answer_that_shows_the_count_alone_is_no_length_and_no_price_of_zero():
+    class Terse(Counting):
+        def answer(self, stages, text):
+            rows = super().answer(stages, text)
+            if "aggregates" not in stages[-1]:
+                return rows
+            kept = {"n", "slow_ns", "route", "streaming", *OPENAI}
+            return [{"metric": {k: v for k, v in r["metric"].items() if k in kept}} for r in rows]
+
+    found = read(Terse())
+    assert found.how.startswith("from a sample of")
+    assert {one.priced for one in found.calls} == {0}
+
+
 def test_no_traffic_is_said():
     double = Counting()
     double.requests_seen = 0
