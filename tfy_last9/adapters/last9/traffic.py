@@ -79,7 +79,7 @@ class TrafficReader:
     def _arrivals(self, window: Window) -> tuple[Bin, ...]:
         length_s = bin_length_s((window.end_ns - window.start_ns) / _NS_PER_S, MOST_BINS)
         rows = self._rows(wire.requests_over_time(self._service, length_s), window)
-        groups = read_groups(rows, (), COUNT)
+        groups = read_groups(rows, (), COUNT, over_time=True)
         if any(group.at_s is None for group in groups):
             raise UnreadableAnswer("a count over time does not say of which time")
         return tuple(
