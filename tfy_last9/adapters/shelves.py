@@ -88,9 +88,10 @@ def keep(folder: RunFolder, location: str) -> str:
     """Store a run folder in a place; return where. What is stored already is left as it is."""
     with reaching(location):
         files, root = _filesystem(location)
-        target = f"{root.rstrip('/')}/{folder.path.resolve().name}"
+        name = folder.path.resolve().name
+        target, shown = f"{root}/{name}", f"{location.rstrip('/')}/{name}"
         if files.isfile(f"{target}/run.json"):
-            return target
+            return shown
         names = [
             path.relative_to(folder.path).as_posix()
             for path in sorted(folder.path.rglob("*"))
@@ -100,7 +101,7 @@ def keep(folder: RunFolder, location: str) -> str:
             if _is_local(files):
                 Path(f"{target}/{name}").parent.mkdir(parents=True, exist_ok=True)
             files.put_file(str(folder.path / name), f"{target}/{name}")
-    return target
+    return shown
 
 
 @contextmanager
