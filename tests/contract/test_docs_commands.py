@@ -124,6 +124,8 @@ def test_a_command_of_the_docs_works(production, workspace, settings, words):
         shutil.copyfile(
             workspace / "scenarios/traffic.yaml", workspace / "scenarios/production.yaml"
         )
+    if words[0] == "gate" and "--help" not in words:  # one of a few seconds
+        words = ["gate", "scenarios/traffic.yaml", *words[2:], "--slo", production.folder / "slo"]
     ended = gating.run(*words, cwd=workspace, **settings)
     expected = CODES.get(words[0], DECIDED)
     if words[0] == "plan":
@@ -189,5 +191,6 @@ def test_the_test_that_runs_a_command_exists(pattern):
 def test_no_command_that_sends_load_is_left_out():
     left = [f"locust {line}" for line, _ in lines("locust")]
     left += [line for line, _ in lines("tfy-last9") if line.startswith(("gate", "sandbox"))]
-    unknown = [line for line in left if runner_of(line) is None and "--help" not in line]
+    here = {param.id for param in TO_RUN}
+    unknown = [line for line in left if runner_of(line) is None and line not in here]
     assert unknown == []
