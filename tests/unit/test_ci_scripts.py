@@ -369,3 +369,17 @@ def test_no_stored_run_is_said_and_is_no_failure(github, tmp_path):
     done = fetch(github, tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith("::notice title=No baseline::")
+
+
+def test_what_the_action_installs_for_buckets_is_what_it_installs_anyway_and_more():
+    """`make lock` writes both; a runtime requirement in one of them alone would be found in CI only."""
+    pins = {
+        name: set(
+            re.findall(
+                r"^([a-z0-9][^ ]*==[^ ;]+)", (ROOT / "requirements" / name).read_text(), re.M
+            )
+        )
+        for name in ("run.txt", "s3.txt")
+    }
+    assert pins["run.txt"] < pins["s3.txt"]
+    assert any(pin.startswith("s3fs==") for pin in pins["s3.txt"])
