@@ -376,7 +376,9 @@ def test_what_the_action_installs_for_buckets_is_what_it_installs_anyway_and_mor
     pins = {
         name: set(
             re.findall(
-                r"^([a-z0-9][^ ]*==[^ ;]+)", (ROOT / "requirements" / name).read_text(), re.M
+                r"^([a-z0-9][^ ]*==[^ ;]+)",
+                (ROOT / "requirements" / name).read_text(),
+                re.MULTILINE,
             )
         )
         for name in ("run.txt", "s3.txt")
