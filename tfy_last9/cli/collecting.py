@@ -23,6 +23,7 @@ from tfy_last9.adapters.truefoundry.control_plane import ControlPlane, ControlPl
 from tfy_last9.app.settle import SettleOutcome, settle
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.counts import choose, count
+from tfy_last9.cli.panel import SettleView
 from tfy_last9.cli.trace_looks import TraceLooks, are_wanted
 from tfy_last9.cli.watching import Watcher
 from tfy_last9.errors import TfyError
@@ -34,7 +35,6 @@ from tfy_last9.model.run import (
     Look,
     Manifest,
     SecondOracle,
-    SettlePoint,
     Window,
 )
 from tfy_last9.ports import TraceSource
@@ -124,22 +124,21 @@ class Collector:
                 None, None, error="the run sent nothing, so there is nothing to fetch"
             )
 
-        def tell(point: SettlePoint) -> None:
-            console.tick(f"traces: {point.complete} of {point.expected} complete in Last9")
-
         last_finish_ns = manifest.end_ns or window.end_ns
+        view = SettleView(last_finish_ns, manifest.scenario.settle.deadline_s, self._fetched)
         try:
-            self._choose(manifest, window, console)
-            outcome = settle(
-                self._chosen_source(),
-                self._book,
-                self._clock,
-                manifest.scenario.settle,
-                manifest.run_id,
-                window,
-                last_finish_ns,
-                tell,
-            )
+            with console.following(view):
+                self._choose(manifest, window, console)
+                outcome = settle(
+                    self._chosen_source(),
+                    self._book,
+                    self._clock,
+                    manifest.scenario.settle,
+                    manifest.run_id,
+                    window,
+                    last_finish_ns,
+                    view.take,
+                )
         except TfyError as error:
             return self._record(window, None, error=error.message)
         self._book.save()
@@ -158,6 +157,9 @@ class Collector:
             self._warnings += (_displaced(outcome.displaced_ns),)
         console.say(_told(outcome, (self._clock.now_ns() - last_finish_ns) / _NS_PER_S))
         return self._record(window, outcome, error=outcome.error)
+
+    def _fetched(self) -> tuple[int, int]:
+        return self._client.counters.queries, self._client.counters.rows
 
     def _choose(self, manifest: Manifest, window: Window, console: Console) -> None:
         """Decide between rows and counts by what there is to read."""

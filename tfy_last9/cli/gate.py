@@ -278,13 +278,14 @@ def _load(
 ) -> tuple[str | None, str | None]:
     """Send the load; return what went wrong, and "interrupted" if the user ended it."""
     load = LoadProcess(folder, scenario, world.gateway, workers, world.arms)
+    objectives = load_objectives(folder.slo_path)
 
     def check() -> None:
         world.check()
         watchdog.look()
 
     try:
-        return load.watch(console, check), None
+        return load.watch(console, objectives, check), None
     except EnoughIsKnown as enough:
         console.say(enough.message)
         folder.write_manifest(replace(folder.read_manifest(), early_stop=enough.stop))
@@ -293,7 +294,7 @@ def _load(
         console.error(error)
         return error.message, None
     except KeyboardInterrupt:
-        console.say("interrupted: keeping what was recorded")
+        console.say("stopped: keeping what was recorded")
         return None, "interrupted"
 
 

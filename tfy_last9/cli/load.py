@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ import orjson
 
 from tfy_last9.adapters.environment import GatewaySettings
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.tail import Tail
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.panel import LoadView
 from tfy_last9.errors import TfyError
+from tfy_last9.model.objective import Objective
 from tfy_last9.model.scenario import OnInconclusive, Scenario
+from tfy_last9.progress.live_run import LiveRun
 
 LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
 SPAWN_RATE_PER_S = 100
@@ -26,6 +30,7 @@ DRAIN_S = 10
 """How long answers in flight are waited for when a run is ended early."""
 GRACE_S = 5.0
 LOG = "load.log"
+LOOK_EVERY_S = 0.2
 
 
 class LoadProcess:
@@ -40,6 +45,7 @@ class LoadProcess:
         arms: Mapping[str, GatewaySettings],
     ) -> None:
         self._folder = folder
+        self._scenario = scenario
         self._drain_s = _drain_s(scenario)
         self._log = (folder.path / LOG).open("wb")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -51,22 +57,34 @@ class LoadProcess:
             env=_environment(folder, gateway) | _arms(scenario, arms),
         )
 
-    def watch(self, console: Console, check: Callable[[], None]) -> str | None:
-        """Wait for the end, telling how it goes; return what went wrong with the process, or None.
+    def watch(
+        self, console: Console, objectives: Iterable[Objective], check: Callable[[], None]
+    ) -> str | None:
+        """Wait for the end, showing how it goes; return what went wrong with the process, or None.
 
         `check` is called often and may raise: the load is then ended before the error goes on.
         """
+        view = LoadView(self._scenario.name, LiveRun(self._scenario, objectives))
+        tail = Tail(self._folder.work_path)
         try:
             while self._process.poll() is None:
                 check()
-                time.sleep(0.2)
-                progress = read_progress(self._folder)
-                if progress is not None:
-                    console.tick(progress_line(progress))
-        except (TfyError, KeyboardInterrupt):
+                time.sleep(LOOK_EVERY_S)
+                if not console.quiet:
+                    feed(view.live, tail, self._folder)
+                    console.show(view)
+        except KeyboardInterrupt:
+            console.hide()
+            console.say(
+                "interrupted: waiting for answers that are under way; Ctrl-C again stops now"
+            )
+            self.stop()
+            raise
+        except TfyError:
             self.stop()
             raise
         finally:
+            console.hide()
             self._log.close()
         code = self._process.returncode
         return None if code == 0 else f"the load process ended with exit code {code}, see {LOG}"
@@ -133,18 +151,12 @@ def read_progress(folder: RunFolder) -> dict[str, Any] | None:
     return document
 
 
-def progress_line(progress: Mapping[str, Any]) -> str:
-    """Return one line on how the load goes."""
-    slow = ", ".join(
-        f"{name} {target['ttft_p95_ns'] / 1e6:.0f} ms"
-        for name, target in sorted(progress["targets"].items())
-        if target["ttft_p95_ns"] is not None
-    )
-    text = (
-        f"load: {progress['finished']} finished, {progress['in_flight']} in flight, "
-        f"{progress['errors']} errors, {progress['missed']} missed"
-    )
-    return f"{text} | p95 to first token, last second: {slow}" if slow else text
+def feed(live: LiveRun, tail: Tail, folder: RunFolder) -> None:
+    """Give a live run what the load process has written since."""
+    progress = read_progress(folder)
+    if progress is not None:
+        live.sample(progress)
+    live.take(tail.rows())
 
 
 def expected_duration_s(scenario: Scenario) -> float:

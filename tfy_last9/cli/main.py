@@ -185,6 +185,9 @@ def check(
     ] = False,
     github: GitHubOption = None,
     quiet: QuietOption = False,
+    events: Annotated[
+        bool, typer.Option("--events", hidden=True, help="Progress as JSON lines, for the web UI.")
+    ] = False,
 ) -> None:
     """Decide again from a run folder: offline, with the SLO files stored in it, to the same bytes.
 
@@ -193,7 +196,7 @@ def check(
 
     Example: tfy-last9 check --last 1h
     """
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet, events=events)
     if (run is None) == (last is None and start is None and end is None):
         raise ConfigurationError(
             "check needs either a run folder, or --last (or --from and --to) for live traces",
