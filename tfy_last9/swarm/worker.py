@@ -40,6 +40,8 @@ class Worker:
         events.test_start.add_listener(self._on_test_start)
         events.test_stopping.add_listener(self._on_test_stopping)
         events.quitting.add_listener(self._on_quitting)
+        if isinstance(runner, WorkerRunner):
+            events.test_stop.add_listener(self._on_test_stop)
 
     def serve(self, arrival: Arrival) -> None:
         """Send one arrival (called by users)."""
@@ -67,6 +69,13 @@ class Worker:
 
     def _on_test_stopping(self, **_: Any) -> None:
         self._on_drain()
+
+    def _on_test_stop(self, **_: Any) -> None:
+        """Be ready for the next run at once: Locust would sleep for the whole stop timeout again.
+
+        Everything is drained by now, and the next run brings a timeout of its own.
+        """
+        self._environment.stop_timeout = 0.0
 
     def _on_quitting(self, **_: Any) -> None:
         """Drain before Locust tears down: it would stop the test only after the last report."""
