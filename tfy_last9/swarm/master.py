@@ -10,21 +10,26 @@ what finishes while draining (locustio/locust issues 1426, 1936, 3010).
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import gevent
 import locust
+import orjson
 from locust.env import Environment
 from locust.runners import MasterRunner
 
 from tfy_last9.adapters.files.scenario import scenario_to_json
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.arrivals.schedule import planned
+from tfy_last9.errors import TfyError
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.progress.live_run import LiveRun
 from tfy_last9.swarm.spool import Spool
+from tfy_last9.swarm.totals import Progress
 
 LEAD_NS = 500_000_000
 """Between the start message and schedule zero: time for every worker to set up."""
@@ -32,56 +37,31 @@ DRAIN_SLACK_S = 15.0
 SUPERVISE_S = 0.05
 LIVENESS_S = 10.0
 """A run may exceed its schedule and time-outs by this much before it is ended by force."""
+ROWS_AT_A_TIME = 50
+_log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Progress:
-    """What the load looks like so far; written each second for whoever watches the run."""
-
-    offered: dict[int, int] = field(default_factory=dict)
-    errors: dict[int, int] = field(default_factory=dict)
-    samples: dict[int, dict[str, Any]] = field(default_factory=dict)
-    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def take(self, data: dict[str, Any]) -> None:
-        """Take one health message."""
-        worker = data["sample"]["worker"]
-        self.samples[worker] = data["sample"]
-        self.offered[worker] = data["offered"]
-        self.errors[worker] = data["errors"]
-        for name, news in data["targets"].items():
-            known = self.targets.setdefault(name, {"finished": 0, "errors": 0, "ttft_p95_ns": None})
-            known["finished"] += news["finished"]
-            known["errors"] += news["errors"]
-            known["ttft_p95_ns"] = news["ttft_p95_ns"] or known["ttft_p95_ns"]
-
-    def document(self) -> dict[str, Any]:
-        """Return the totals over workers."""
-
-        def total(key: str) -> int:
-            return sum(sample[key] for sample in self.samples.values())
-
-        return {
-            "t_ns": time.time_ns(),
-            "offered": sum(self.offered.values()),
-            "errors": sum(self.errors.values()),
-            "started": total("started"),
-            "missed": total("missed"),
-            "finished": total("finished"),
-            "in_flight": total("in_flight"),
-            "targets": self.targets,
-        }
+def _show(live: LiveRun, lines: bytes) -> None:
+    """Give rows to whoever watches, a few at a time: a local run sends from the same loop."""
+    rows = map(orjson.loads, lines.splitlines())
+    while few := list(islice(rows, ROWS_AT_A_TIME)):
+        live.take(few)
+        gevent.sleep(0)
 
 
 class Run:
     """One run as the master sees it: who takes part, what came in, who said goodbye."""
 
-    def __init__(self, folder: RunFolder, scenario: Scenario, run_id: str) -> None:
+    def __init__(
+        self, folder: RunFolder, scenario: Scenario, run_id: str, live: LiveRun | None = None
+    ) -> None:
         self.folder = folder
         self.scenario = scenario
         self.run_id = run_id
         self.spool = Spool(folder.work_path)
         self.progress = Progress()
+        self.live = live
+        """Numbers for whoever watches; None where nobody does, or a newer run took their place."""
         self.start_ns: int | None = None
         self.indices: dict[str, int] = {}
         """Client id to worker index of those who took part."""
@@ -89,6 +69,22 @@ class Run:
         self.interrupted = False
         """True once a signal asked the whole process to quit while the run was on."""
         self.closed = False
+
+    def take_rows(self, worker: int, lines: bytes) -> None:
+        """Keep ledger rows, and show them to whoever watches."""
+        self.spool.rows(worker, lines)
+        if self.live is not None:
+            gevent.spawn(_show, self.live, lines)
+
+    def take_health(self, data: dict[str, Any]) -> None:
+        """Keep a health sample, and tell how the load goes."""
+        sample = data["sample"]
+        self.spool.health(sample["worker"], sample)
+        self.progress.take(data)
+        document = self.progress.document() | {"start_ns": self.start_ns}
+        self.spool.replace("progress.json", document)
+        if self.live is not None:
+            self.live.sample(document)
 
     def missing(self, alive: Callable[[str], bool]) -> list[str]:
         """Return the clients that are alive and have not said goodbye."""
@@ -159,7 +155,7 @@ class Master:
     def __init__(
         self,
         environment: Environment,
-        open_run: Callable[[], tuple[RunFolder, Scenario, str]],
+        open_run: Callable[[], Run],
         on_end: Callable[[Run], None],
     ) -> None:
         self._environment = environment
@@ -191,7 +187,12 @@ class Master:
             self.run.interrupted = True
 
     def _on_test_start(self, **_: Any) -> None:
-        self.run = Run(*self._open_run())
+        self.run = None
+        try:
+            self.run = self._open_run()
+        except (TfyError, OSError):  # Locust would only log it, and wait for ever
+            _log.exception("the run could not be opened")
+            gevent.spawn(self._end)
 
     def _on_spawning_complete(self, **_: Any) -> None:
         run = self.run
@@ -227,16 +228,11 @@ class Master:
 
     def _on_rows(self, msg: Any, **_: Any) -> None:
         if (run := self._addressed(msg)) is not None:
-            run.spool.rows(msg.data["worker"], msg.data["rows"])
+            run.take_rows(msg.data["worker"], msg.data["rows"])
 
     def _on_health(self, msg: Any, **_: Any) -> None:
-        run = self._addressed(msg)
-        if run is None:
-            return
-        sample = msg.data["sample"]
-        run.spool.health(sample["worker"], sample)
-        run.progress.take(msg.data)
-        run.spool.replace("progress.json", run.progress.document())
+        if (run := self._addressed(msg)) is not None:
+            run.take_health(msg.data)
 
     def _on_done(self, msg: Any, **_: Any) -> None:
         if (run := self._addressed(msg)) is not None:

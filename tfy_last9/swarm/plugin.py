@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,14 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from tfy_last9.adapters.environment import gateway_settings, read_environment
 from tfy_last9.adapters.files.scenario import load_scenario
-from tfy_last9.adapters.opening import RunRequest, open_run
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.errors import ExitCode, TfyError
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm import guard, interrupt
-from tfy_last9.swarm.master import Master, Run
+from tfy_last9.swarm.choices import SCENARIO, SLO, Choice, Choices, choices, chosen
+from tfy_last9.swarm.live import install_live
+from tfy_last9.swarm.master import Master
+from tfy_last9.swarm.runs import Runs
 from tfy_last9.swarm.worker import Worker
 
 SPAWN_RATE_PER_S = 100
@@ -61,21 +61,54 @@ def _given_folder() -> RunFolder | None:
 
 @cache
 def _scenario() -> Scenario:
+    """Return the scenario that is meant where nothing else is chosen."""
     folder = _given_folder()
-    if folder is not None:
-        return folder.read_manifest().scenario
-    default = getattr(events, "tfy_scenario", DEFAULT_SCENARIO)
-    return load_scenario(Path(_settings().get("TFY_SCENARIO", default)))
+    return load_scenario(_default_scenario()) if folder is None else folder.read_manifest().scenario
+
+
+def _default_scenario() -> Path:
+    return Path(_settings().get("TFY_SCENARIO", getattr(events, "tfy_scenario", DEFAULT_SCENARIO)))
+
+
+def _offered() -> Choices:
+    return choices(_default_scenario(), Path(_settings().get("TFY_SLO", "slo")))
 
 
 def _set_defaults(parser: Any, **_: Any) -> None:
-    """Fill in what the scenario knows; command line and environment still win."""
+    """Fill in what the scenario knows; command line and environment still win.
+
+    Called again for every page of the web UI, which takes its form from here.
+    """
     parser.set_defaults(web_host="127.0.0.1")
+    if _given_folder() is None:
+        _offer_choices(parser)
     try:
         users = _scenario().limits.users
     except TfyError:
         return  # `_on_init` reports it, once
     parser.set_defaults(num_users=users, spawn_rate=SPAWN_RATE_PER_S)
+
+
+def _offer_choices(parser: Any) -> None:
+    offered = _offered()
+    scenarios, slos = list(offered.scenarios), list(offered.slos)
+    # On the parser: an argument group knows no `include_in_web_ui`.
+    parser.add_argument(
+        "--scenario",
+        dest=SCENARIO,
+        choices=scenarios,
+        default=scenarios[0],
+        include_in_web_ui=True,
+        help="what is sent, and when",
+    )
+    parser.add_argument(
+        "--slo",
+        dest=SLO,
+        choices=slos,
+        default=slos[0],
+        include_in_web_ui=True,
+        help="SLO files that judge it",
+    )
 
 
 def _on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
@@ -96,20 +129,31 @@ def _complain(error: TfyError) -> None:
 def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
     interrupt.deliver_to_main_greenlet()
     gateway = gateway_settings(_settings())
-    if not environment.stop_timeout:
-        environment.stop_timeout = _scenario().limits.total_s + 1
+    given = _given_folder()
+    has_stop_timeout = bool(environment.stop_timeout)
     if not isinstance(runner, MasterRunner):
         environment.tfy_worker = Worker(environment, gateway)
     if not isinstance(runner, WorkerRunner):
-        plugin = _Plugin(environment, gateway.url)
-        environment.tfy_plugin = plugin
-        environment.tfy_master = Master(environment, plugin.open_run, plugin.on_end)
-    if _given_folder() is not None:
+        runs = Runs(environment, gateway.url, _settings(), given)
+        if given is None:
+            runs.choose = lambda: _chosen(environment)
+            runs.check(_chosen(environment))
+        environment.tfy_runs = runs
+        environment.tfy_master = Master(environment, runs.open, runs.on_end)
+        if not has_stop_timeout:
+            runs.allow_stop_timeout(_scenario())
+    if given is not None:
         gevent.spawn(_follow_parent, runner, os.getppid())
     if web_ui is not None:
         options = environment.parsed_options
         guard.check_binding(options.web_host, has_login=options.web_login)
+        environment.host = environment.host or gateway.url
         guard.protect(web_ui, gateway.url, has_login=options.web_login)
+        install_live(environment, web_ui, environment.tfy_runs, _offered)
+
+
+def _chosen(environment: Any) -> Choice:
+    return chosen(_offered(), environment.parsed_options)
 
 
 def _follow_parent(runner: Any, parent: int) -> None:
@@ -120,57 +164,14 @@ def _follow_parent(runner: Any, parent: int) -> None:
     runner.quit()
 
 
-class _Plugin:
-    """Opens runs and has them judged, on the master or in a local run."""
-
-    def __init__(self, environment: Any, gateway_url: str) -> None:
-        self._environment = environment
-        self._gateway_url = gateway_url
-        self._judging: Any = None
-        self.exit_code: int | None = None
-
-    def open_run(self) -> tuple[RunFolder, Scenario, str]:
-        """Return the run folder: the gate's, or a new one."""
-        folder = _given_folder()
-        if folder is None:
-            settings = _settings()
-            request = RunRequest(
-                scenario=_scenario(),
-                slo=Path(settings.get("TFY_SLO", "slo")),
-                out=Path(settings.get("TFY_OUT", "runs")),
-                gateway_url=self._gateway_url,
-                workers=max(1, len(getattr(self._environment.runner, "clients", ()))),
-            )
-            folder, _ = open_run(request, time.time_ns())
-        _log.info("run folder: %s", folder.path)
-        self.exit_code = None
-        return folder, _scenario(), folder.read_manifest().run_id
-
-    def on_end(self, run: Run) -> None:
-        """Have the run judged in the background, so that the web UI stays responsive."""
-        if _given_folder() is None:
-            self._judging = gevent.spawn(self._judge, run.folder)
-
-    def settle(self) -> int | None:
-        """Wait for the verdict; None when there was no run, or when the gate judges."""
-        if self._judging is not None:
-            self._judging.join()
-        return self.exit_code
-
-    def _judge(self, folder: RunFolder) -> None:
-        command = [sys.executable, "-m", "tfy_last9", "check", str(folder.path)]
-        self.exit_code = subprocess.call(command)  # noqa: S603 - our own interpreter and module
-        _log.info("verdict of %s: exit code %s", folder.path.name, self.exit_code)
-
-
 def _on_quitting(environment: Any, **_: Any) -> None:
     """Set Locust's exit code from the verdict, never from its own failure count."""
-    plugin: _Plugin | None = getattr(environment, "tfy_plugin", None)
-    if plugin is None:
+    runs: Runs | None = getattr(environment, "tfy_runs", None)
+    if runs is None:
         return
     environment.tfy_master.end_early()
     if _given_folder() is not None:
         environment.process_exit_code = 0  # the gate looks at the run folder, not at this
         return
-    exit_code = plugin.settle()
+    exit_code = runs.settle()
     environment.process_exit_code = int(ExitCode.ERROR) if exit_code is None else exit_code

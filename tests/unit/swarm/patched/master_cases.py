@@ -1,4 +1,4 @@
-"""What the master writes about a run, where it keeps rows, and whom the web UI serves."""
+"""What the master writes about a run, and where it keeps rows."""
 
 import json
 from dataclasses import replace
@@ -10,11 +10,9 @@ import pytest
 
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival, planned
-from tfy_last9.errors import ConfigurationError
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.swarm.breaker import STOP_AFTER, Breaker
 from tfy_last9.swarm.call import Answer
-from tfy_last9.swarm.guard import check_binding, refusal
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.master import Run
 from tfy_last9.swarm.record import Epoch, Recorder
@@ -23,7 +21,6 @@ from tfy_last9.wire.traceparent import trace_ids
 
 ROOT = Path(__file__).parents[4]
 SHORT = load_scenario(ROOT / "tests" / "data" / "short.yaml")
-GATEWAY = "http://127.0.0.1:9000"
 
 
 @pytest.fixture
@@ -240,41 +237,6 @@ def test_other_failures_never_stop_a_target(status):
     for _ in range(3 * STOP_AFTER):
         breaker.take("a", refused(status))
     assert not breaker.is_stopped("a")
-
-
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "192.168.1.4", "::"])
-def test_the_web_ui_is_not_served_to_a_network_without_a_login(host):
-    with pytest.raises(ConfigurationError, match="without a login"):
-        check_binding(host, has_login=False)
-    check_binding(host, has_login=True)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-def test_the_web_ui_is_served_on_loopback(host):
-    check_binding(host, has_login=False)
-
-
-@pytest.mark.parametrize(
-    ("method", "host", "origin", "form_host", "refused_because"),
-    [
-        ("GET", "127.0.0.1:8089", None, None, None),
-        ("POST", "127.0.0.1:8089", "http://127.0.0.1:8089", GATEWAY, None),
-        ("POST", "127.0.0.1:8089", None, GATEWAY + "/", None),
-        ("POST", "[::1]:8089", None, None, None),
-        ("GET", "evil.example:8089", None, None, "unknown Host"),
-        ("GET", "", None, None, "unknown Host"),
-        ("POST", "127.0.0.1:8089", "http://evil.example", None, "cross-origin"),
-        ("POST", "127.0.0.1:8089", "null", None, "cross-origin"),
-        ("POST", "127.0.0.1:8089", "http://127.0.0.1:8090", None, "cross-origin"),
-        ("POST", "127.0.0.1:8089", None, "http://evil.example", "load may only go to"),
-    ],
-)
-def test_who_may_use_the_web_ui(method, host, origin, form_host, refused_because):
-    reason = refusal(method, host, origin, form_host, GATEWAY)
-    if refused_because is None:
-        assert reason is None
-    else:
-        assert refused_because in reason
 
 
 def test_the_health_meter_forgets_the_last_interval():
