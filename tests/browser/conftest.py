@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-sys.path.append(str(Path(__file__).parents[1] / "unit" / "adapters" / "runfolder"))
+for place in (("unit", "adapters", "runfolder"), ("contract",)):
+    sys.path.append(str(Path(__file__).parents[1].joinpath(*place)))
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -139,7 +139,7 @@ def start_locust(folder, settings, *arguments, scenario, **environment):
         process = subprocess.Popen(
             [sys.executable, "-m", "locust", "-f", str(CHAT), *arguments],
             cwd=folder,
-            env=gating.clean_environment(**settings, **more, **environment),
+            env=gating.clean_environment(**(settings | more | environment)),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -137,6 +137,10 @@ def page(world, tmp_path_factory):
     run.kill_all()
 
 
+def state_of(client):
+    return client.get("/tfy/state").json()
+
+
 def is_up(client):
     try:
         return client.get("/").is_success
@@ -147,8 +151,48 @@ def is_up(client):
 def test_the_page_never_shows_the_key(page, world):
     _, client = page
     key = world.settings["TFY_API_KEY"]
-    for path in ("/", "/stats/requests", "/exceptions", "/logs"):
-        assert key not in client.get(path).text
+    for path in ("/", "/stats/requests", "/exceptions", "/logs", "/tfy", "/tfy/state"):
+        shown = client.get(path)
+        assert shown.is_success
+        assert key not in shown.text
+        assert shown.headers["X-Frame-Options"] == "DENY"
+
+
+def test_the_page_is_read_by_no_other_site_and_runs_nothing_but_its_own(page):
+    _, client = page
+    assert client.get("/tfy/state", headers={"Origin": "http://evil.example"}).status_code == 403
+    for path in ("/", "/tfy", "/stats/requests"):
+        headers = client.get(path, headers={"Origin": str(client.base_url).rstrip("/")}).headers
+        assert not [name for name in headers if name.startswith("access-control")]
+    policy = client.get("/tfy").headers["Content-Security-Policy"]
+    assert "default-src 'none'; script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tfy/assets/routes.py",
+        "/tfy/assets/..%2froutes.py",
+        "/tfy/assets/%2e%2e/routes.py",
+        "/tfy/runs/..%2f..%2fetc/report.html",
+        "/tfy/runs/%2e%2e/report.html",
+        "/tfy/runs/20260101-000000-other-abc123/report.html",
+    ],
+)
+def test_the_page_serves_what_it_knows_and_no_other_file(page, path):
+    _, client = page
+    assert client.get(path).status_code == 404
+
+
+def test_the_picker_takes_no_path_that_it_did_not_offer(page):
+    run, client = page
+    for field in ("scenario", "objectives"):
+        form = {"user_count": "1", "spawn_rate": "1", field: "../../../etc/passwd"}
+        answer = client.post("/swarm", data=form).json()
+        assert answer["success"] is False
+        assert "not one of those offered" in answer["message"]
+    assert not run.folder_of_runs.exists()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +219,11 @@ def test_a_run_started_and_stopped_in_the_browser_loses_nothing_and_is_judged(pa
     run.until_loaded()
     gating.wait_for(lambda: run.progress["in_flight"] > 2, what="answers under way")
     assert client.post("/stop", headers=own, timeout=30).json()["success"]
-    gating.wait_for(lambda: list(run.folder_of_runs.glob("*/verdict.json")), what="the verdict")
+    gating.wait_for(lambda: state_of(client)["stage"] == "judged", what="the verdict on the page")
+    shown = state_of(client)
+    report = client.get(f"/{shown['run']['report']}")
+    assert shown["run"]["id"] in report.text
+    assert "frame-ancestors 'none'" in report.headers["Content-Security-Policy"]
     aggregated = client.get("/stats/requests").json()["stats"][-1]
     run.signal(signal.SIGTERM)
     ended = run.outcome
@@ -321,3 +369,8 @@ def test_the_parts_of_locust_that_are_not_documented_still_exist():
     assert re.search(r'STATE_MISSING = \[\s+"ready",[^]]+"missing",\s+\]', runners)
     assert "self.final_user_classes_count" in runners
     assert "self.app = app" in web
+    assert "self.template_args = {**self.template_args, **new_template_args}" in web
+    assert "case _ if key in parsed_options_dict:" in web
+    (script,) = (folder / "webui" / "dist" / "assets").glob("*.js")
+    for name in ("extendedTabs", "extendedTables", "extendedStats", "extendedCsvFiles"):
+        assert name in script.read_text()
