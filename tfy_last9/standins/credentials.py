@@ -18,3 +18,8 @@ def required(name: str) -> str:
             " which makes a fresh one, or set it yourself"
         )
     return value
+
+
+def optional(name: str, default: str) -> str:
+    """Return the value of an environment variable that may be missing."""
+    return os.environ.get(name) or default

@@ -17,7 +17,7 @@ from enum import Enum
 from functools import lru_cache
 
 PROVIDERS = (
-    *("openai", "anthropic", "gemini"),
+    *("openai", "anthropic", "gemini", "bedrock", "mistral", "deepseek", "cohere"),
     *("openai-canary", "anthropic-canary", "gemini-canary"),
 )
 """Vendors, and the same vendors behind the accounts of a canary."""
@@ -62,10 +62,17 @@ RULES: dict[str, Rule] = {
     "trace_delay": Rule(Owner.GATEWAY, Value.DURATION),
     "gateway_latency": Rule(Owner.GATEWAY, Value.DURATION),
     "missing_tokens": Rule(Owner.GATEWAY, Value.SHARE),
+    "missing_header": Rule(Owner.GATEWAY, Value.SHARE),
+    "rate_limit": Rule(Owner.GATEWAY, Value.SHARE),
     "provider_silent": Rule(Owner.GATEWAY, Value.NONE, per_provider=True),
     "provider_latency": Rule(Owner.PROVIDERS, Value.DURATION, per_provider=True),
     "provider_errors": Rule(Owner.PROVIDERS, Value.SHARE, per_provider=True),
     "provider_down": Rule(Owner.PROVIDERS, Value.NONE, per_provider=True),
+    "provider_429": Rule(Owner.PROVIDERS, Value.SHARE, per_provider=True),
+    "provider_capacity": Rule(Owner.PROVIDERS, Value.COUNT, per_provider=True),
+    "stream_cut": Rule(Owner.PROVIDERS, Value.SHARE),
+    "stream_stall": Rule(Owner.PROVIDERS, Value.DURATION),
+    "stream_error": Rule(Owner.PROVIDERS, Value.SHARE),
     "duplicate_spans": Rule(Owner.LAST9, Value.SHARE),
     "span_loss": Rule(Owner.LAST9, Value.SHARE),
     "otlp_reject": Rule(Owner.LAST9, Value.SHARE),

@@ -22,6 +22,7 @@ from tfy_last9.standins.certificate import CertificateFailed, make
 from tfy_last9.standins.child import Child, ChildFailed
 from tfy_last9.standins.endpoints import Endpoints, write_env_file, write_json
 from tfy_last9.standins.faults import Fault, Owner, parse
+from tfy_last9.standins.keys import Keys
 from tfy_last9.standins.serving import EXIT_ERROR, HOST, PortInUse, bind
 
 BAD_USAGE = 24
@@ -59,7 +60,7 @@ class Sandbox:
     """The running processes and the secrets they share."""
 
     options: Options
-    api_key: str = field(default_factory=lambda: f"sandbox-{secrets.token_urlsafe(24)}")
+    keys: Keys = field(default_factory=Keys.mint)
     otlp_auth: str = field(default_factory=lambda: _basic("sandbox", secrets.token_urlsafe(18)))
     children: dict[str, Child] = field(default_factory=dict)
 
@@ -94,7 +95,7 @@ class Sandbox:
         )
         return Endpoints(
             gateway_url=f"http://{HOST}:{self.children['gateway'].port}",
-            api_key=self.api_key,
+            api_key=self.keys.application,
             last9_url=last9,
             refresh_token=str(self.children["last9"].ready.get("refresh_token", "")),
             otlp_endpoint=endpoint,
@@ -107,7 +108,11 @@ class Sandbox:
 
     async def _start(self, name: str, *arguments: str) -> None:
         common = [f"--port={self.options.port_of(name)}", f"--journal={self.journal}"]
-        shared = {"SANDBOX_API_KEY": self.api_key, "SANDBOX_OTLP_AUTH": self.otlp_auth}
+        shared = {
+            "SANDBOX_API_KEY": self.keys.application,
+            "SANDBOX_OTHER_KEYS": self.keys.others(),
+            "SANDBOX_OTLP_AUTH": self.otlp_auth,
+        }
         child = await Child.start(name, [*common, *arguments], shared, self.options.directory)
         self.children[name] = child
         await child.wait_until_ready()
@@ -186,6 +191,7 @@ async def _bring_up(sandbox: Sandbox) -> None:
     document: dict[str, object] = {
         "event": "ready",
         "env": endpoints.env(),
+        "keys": sandbox.keys.named(),
         "pids": {name: child.process.pid for name, child in sandbox.children.items()},
         "journal": str(sandbox.journal),
     }

@@ -8,6 +8,7 @@ provider failed. Where no reply is on record (400 of the gateway itself, 408) th
 from __future__ import annotations
 
 TIMED_OUT = 408
+LIMITED = 429
 CLIENT_LEFT = 499
 
 
@@ -23,6 +24,8 @@ class Rejection(Exception):
         outcome: str,
         level: str | None = None,
         provider: str | None = None,
+        retry_after: str | None = None,
+        applied: dict[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -32,6 +35,10 @@ class Rejection(Exception):
         """What the journal calls it."""
         self.level = level
         self.provider = provider
+        self.retry_after = retry_after
+        """`Retry-After` as the provider sent it; whether it is passed on is a switch."""
+        self.applied = applied
+        """Content of `x-tfy-applied-rules`: what rule refused the request."""
 
     def document(self) -> dict[str, object]:
         """Give the body of the answer; fields that are not on record for a case are left out."""
@@ -68,12 +75,29 @@ def forbidden(subject: str, model: str) -> Rejection:
     )
 
 
+def forbidden_server(subject: str, server: str) -> Rejection:
+    """403 for an MCP server; the text is made after that for models."""
+    return Rejection(
+        403,
+        f"User {subject} is not authorized to access MCP server {server} or it does not exist",
+        kind="AuthorizationError",
+        outcome="forbidden",
+    )
+
+
+def blocked() -> Rejection:
+    """403 of Cloudflare, which stands before the SaaS, for a `User-Agent` it does not like."""
+    return Rejection(403, "error code: 1010", kind="cloudflare", outcome="blocked")
+
+
 def bad_request(message: str) -> Rejection:
     """400: the gateway itself cannot read the request."""
     return Rejection(400, message, kind="BadRequestError", outcome="bad_request")
 
 
-def provider_error(provider: str, status: int, message: str) -> Rejection:
+def provider_error(
+    provider: str, status: int, message: str, retry_after: str | None = None
+) -> Rejection:
     """Pass a provider's failure through with its status."""
     return Rejection(
         status,
@@ -82,18 +106,43 @@ def provider_error(provider: str, status: int, message: str) -> Rejection:
         outcome="provider_error",
         level="api_error",
         provider=provider,
+        retry_after=retry_after,
     )
 
 
-def timed_out(provider: str, what: str) -> Rejection:
-    """408: the deadline that the client set in a header has passed."""
+def invalid_response(provider: str, status: int) -> Rejection:
+    """Pass on that the provider answered with something that is not its format."""
+    return Rejection(
+        status,
+        f"Invalid response received from {provider}: not the format of its interface",
+        kind="APIError",
+        outcome="provider_error",
+        level="api_error",
+        provider=provider,
+    )
+
+
+def timed_out(provider: str, what: str, kind: str) -> Rejection:
+    """408: the deadline that the client set in a header has passed; the type is not on record."""
     return Rejection(
         TIMED_OUT,
         f"{provider} error: {what} exceeded",
-        kind="APIError",
+        kind=kind,
         outcome="timeout",
         level="api_error",
         provider=provider,
+    )
+
+
+def rate_limited(model: str, rule: str, kind: str, level: str | None) -> Rejection:
+    """429 of the gateway itself; type and origin are not on record."""
+    return Rejection(
+        LIMITED,
+        f"Rate limit exceeded for model: {model} with rule: {rule}",
+        kind=kind,
+        outcome="rate_limited",
+        level=level,
+        applied={"rate_limit": [rule]},
     )
 
 

@@ -8,9 +8,10 @@ import orjson
 
 from tfy_last9.standins.asgi import Receive, Scope, Send, read_body, send_json
 from tfy_last9.standins.faults import Fault, FaultError, FaultSet, Owner, parse
-from tfy_last9.standins.gateway import envelope, request
+from tfy_last9.standins.gateway import envelope
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.export import TraceExport
+from tfy_last9.standins.gateway.identity import Identities
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.story import OK
 from tfy_last9.standins.gateway.upstream import Upstream, UpstreamLost
@@ -22,11 +23,13 @@ class FaultSwitch:
     def __init__(
         self,
         settings: Settings,
+        identities: Identities,
         export: TraceExport,
         peers: Mapping[Owner, Upstream],
         faults: Iterable[Fault],
     ) -> None:
         self._settings = settings
+        self._identities = identities
         self._export = export
         self._peers = peers
         self._faults = tuple(faults)
@@ -34,7 +37,7 @@ class FaultSwitch:
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Show the faults in force, or replace them all."""
         try:
-            request.authenticate(scope, self._settings.api_key)
+            self._identities.authenticate(scope)
             if scope["method"] == "PUT":
                 await self._replace(_parsed(await read_body(receive)))
         except Rejection as rejection:
@@ -53,7 +56,7 @@ class FaultSwitch:
         key, reply = f"Bearer {self._settings.api_key}", None
         try:
             body = orjson.dumps(faults)
-            reply = await peer.send("PUT", "/sandbox/faults", body, authorization=key)
+            reply = await peer.send("PUT", "/sandbox/faults", body, headers={"authorization": key})
             text = await reply.body()
         except UpstreamLost as error:
             raise envelope.provider_error("sandbox", 503, str(error)) from error

@@ -1,4 +1,4 @@
-"""Trace and span ids as the gateway mints them, and the header that tells them to the client.
+"""Trace and span ids as the gateway mints them.
 
 Every trace id seen from the real gateway has the layout of a version 7 UUID (RFC 9562 section 5.7):
 48 bits of Unix milliseconds, then the version, then random bits around the variant.
@@ -6,11 +6,8 @@ Every trace id seen from the real gateway has the layout of a version 7 UUID (RF
 
 from __future__ import annotations
 
-import base64
 import random
 import re
-
-import orjson
 
 RANDOM = random.SystemRandom()
 VERSION_7 = 0x7 << 76
@@ -33,16 +30,6 @@ def trace_id(wall_ns: int) -> int:
 def span_id() -> int:
     """Mint a span id; never zero, which OpenTelemetry reserves for "none"."""
     return RANDOM.randrange(1, 2**64)
-
-
-def feedback_target(trace: int, span: int) -> str:
-    """Encode `x-tfy-feedback-target-id`: base64 of JSON with the trace id and the root span id."""
-    document = {
-        "spanId": f"{span:016x}",
-        "traceId": f"{trace:032x}",
-        "dataRoutingDestination": "default",
-    }
-    return base64.b64encode(orjson.dumps(document)).decode()
 
 
 def read_traceparent(text: str | None) -> tuple[int, int] | None:

@@ -43,12 +43,13 @@ class OwnStorage:
                 "traceId": f"{story.trace_id:032x}",
                 "parentSpanId": "",
                 "serviceName": "tfy-llm-gateway",
-                "spanName": f"ChatCompletion: {story.requested_model or 'unknown'}",
+                "spanName": f"{story.kind.span_type}: {story.requested_model or 'unknown'}",
                 "spanKind": "Server",
                 "timestamp_ns": story.received_ns + story.wall_offset_ns,
                 "durationNs": story.finished_ns - story.received_ns,
                 "statusCode": "Error" if failed else "Ok",
                 "statusMessage": story.error_message or "",
+                "spanType": story.kind.span_type,
                 "metadata": dict(story.metadata),
                 "createdBySubject": {"subjectSlug": story.subject},
             }
@@ -122,7 +123,7 @@ def _instant_ns(text: str | None) -> int | None:
 
 def _shown(span: Span) -> Span:
     moment = datetime.fromtimestamp(span["timestamp_ns"] / 1e9, UTC)
-    attributes = {"tfy.span_type": "ChatCompletion", "tfy.request.metadata": span["metadata"]}
-    shown = {key: span[key] for key in span if key not in ("timestamp_ns", "metadata")}
+    attributes = {"tfy.span_type": span["spanType"], "tfy.request.metadata": span["metadata"]}
+    shown = {key: span[key] for key in span if key not in ("timestamp_ns", "spanType", "metadata")}
     stamp = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
     return shown | {"timestamp": stamp, "spanAttributes": attributes, "events": [], "feedbacks": []}

@@ -1,4 +1,4 @@
-"""Read a chat request: headers and body in, a typed request out, or the refusal to send."""
+"""What stands in the headers of a request, and the JSON it carries; raises the refusals a client sees."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Any
 
 import orjson
 
-from tfy_last9.standins.asgi import Scope, carries_key, header
+from tfy_last9.standins.asgi import Scope, header
 from tfy_last9.standins.gateway import envelope
 from tfy_last9.standins.gateway.catalogue import Card, targets
+from tfy_last9.standins.gateway.identity import Identity
 
-SUBJECT = "sandbox-virtual-account"
 METADATA_VALUE_LIMIT = 128
 """Characters; from TrueFoundry's page on headers."""
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-PARAMETERS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-)
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A chat request that may be served."""
+class ModelRequest:
+    """A request to a model that may be served."""
 
-    card: Card
+    model: str
+    """As the client named it."""
     body: dict[str, Any]
     streaming: bool
-    wants_usage: bool
-    request_timeout_s: float | None
+    targets: tuple[Card, ...]
+    """By priority: the first serves, the others step in when it fails."""
+    request_timeout_s: float | None = None
     """Per attempt; None when the client set no limit."""
-    ttft_timeout_s: float | None
-    fallbacks: tuple[Card, ...] = ()
-    """Targets of a virtual model that step in, by priority, when the one before failed."""
+    ttft_timeout_s: float | None = None
+    method: str = ""
+    """Gemini's, which its path names."""
+    form: tuple[str, bytes] | None = None
+    """Content type and bytes of a request that is a form."""
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the client asked for usage at the end of a stream."""
+        options = self.body.get("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def read_metadata(scope: Scope) -> dict[str, str]:
@@ -70,54 +70,38 @@ def wants_trace(scope: Scope) -> bool:
     return not (isinstance(config, dict) and config.get("enabled") is False)
 
 
-def authenticate(scope: Scope, api_key: str) -> None:
-    """Refuse callers without the key."""
-    if not carries_key(scope, api_key):
-        raise envelope.unauthorized()
-
-
 def parse_body(raw: bytes) -> dict[str, Any]:
-    """Parse and check the JSON body; raises the 400 a client would see."""
+    """Parse a JSON object; raises the 400 a client would see."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise envelope.bad_request(f"request body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise envelope.bad_request("request body must be a JSON object")
-    if not isinstance(body.get("model"), str):
-        raise envelope.bad_request("model: required, must be a string")
     return body
 
 
-def admit(scope: Scope, body: dict[str, Any]) -> ChatRequest:
-    """Check access to the model, then the rest of the body."""
-    cards = targets(body["model"])
-    if not cards:
-        raise envelope.forbidden(SUBJECT, body["model"])
-    _check_messages(body.get("messages"))
-    stream, options = body.get("stream", False), body.get("stream_options")
-    if not isinstance(stream, bool):
-        raise envelope.bad_request("stream: must be a boolean")
-    limit = body.get("max_tokens")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise envelope.bad_request("max_tokens: must be a positive integer")
-    return ChatRequest(
-        card=cards[0],
-        body=body,
-        streaming=stream,
-        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        request_timeout_s=_milliseconds(scope, b"x-tfy-request-timeout"),
-        ttft_timeout_s=_milliseconds(scope, b"x-tfy-ttft-timeout-ms") if stream else None,
-        fallbacks=cards[1:],
-    )
+def model_of(scope: Scope, body: dict[str, Any]) -> str:
+    """Name the model as `account/model`; `x-tfy-provider-name` may give the account."""
+    model = body.get("model")
+    if not isinstance(model, str):
+        raise envelope.bad_request("model: required, must be a string")
+    account = header(scope, b"x-tfy-provider-name")
+    return f"{account}/{model}" if account and "/" not in model else model
 
 
-def _check_messages(messages: object) -> None:
-    if not isinstance(messages, list) or not messages:
-        raise envelope.bad_request("messages: required, must be a non-empty array")
-    for place, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in ROLES:
-            raise envelope.bad_request(f"messages[{place}].role: must be one of {sorted(ROLES)}")
+def open_targets(identity: Identity, model: str) -> tuple[Card, ...]:
+    """Find the targets of a model; raises the 403 for one that is unknown or not open to the caller."""
+    found = tuple(card for card in targets(model) if identity.may_use(card.account))
+    if not found:
+        raise envelope.forbidden(identity.slug, model)
+    return found
+
+
+def timeouts(scope: Scope, *, streaming: bool) -> tuple[float | None, float | None]:
+    """Read the limits of an attempt and of its first token, in seconds."""
+    attempt_s = _milliseconds(scope, b"x-tfy-request-timeout")
+    return attempt_s, _milliseconds(scope, b"x-tfy-ttft-timeout-ms") if streaming else None
 
 
 def _milliseconds(scope: Scope, name: bytes) -> float | None:
@@ -127,14 +111,3 @@ def _milliseconds(scope: Scope, name: bytes) -> float | None:
     if not text.isdecimal() or int(text) == 0:
         raise envelope.bad_request(f"{name.decode()}: must be a positive number of milliseconds")
     return int(text) / 1000
-
-
-def upstream_body(request: ChatRequest) -> bytes:
-    """Write the body for the provider: its own model name, and usage always asked for.
-
-    The gateway needs the counts for its trace; whether the client sees them is its own choice.
-    """
-    body = {**request.body, "model": request.card.model}
-    if request.streaming:
-        body["stream_options"] = {"include_usage": True}
-    return orjson.dumps(body)

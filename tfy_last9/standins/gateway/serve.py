@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from ssl import create_default_context
 
-from tfy_last9.standins.faults import FaultSet, Owner, parse
+from tfy_last9.standins.faults import Fault, FaultSet, Owner, parse
 from tfy_last9.standins.gateway import settings
 from tfy_last9.standins.gateway.app import Gateway
+from tfy_last9.standins.gateway.embedded import Embedded
 from tfy_last9.standins.gateway.export import JournalledExporter, TraceExport
 from tfy_last9.standins.gateway.fault_switch import FaultSwitch
-from tfy_last9.standins.gateway.upstream import Upstream
+from tfy_last9.standins.gateway.identity import Identities
+from tfy_last9.standins.gateway.settings import Settings
+from tfy_last9.standins.gateway.upstream import HttpUpstream, Upstream
 from tfy_last9.standins.journal import Journal
+from tfy_last9.standins.providers.app import Providers
 from tfy_last9.standins.serving import HOST, run
 
 SWITCH_INTERVAL_S = 0.0005
@@ -24,17 +28,26 @@ def main(argv: list[str]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     faults = list(map(parse, chosen.faults))
     mine = FaultSet((f for f in faults if f.owner is Owner.GATEWAY), chosen.seed)
-    upstream = Upstream(HOST, chosen.providers_port)
     trusting = create_default_context(cafile=chosen.last9_ca) if chosen.last9_ca else None
-    last9 = Upstream(HOST, chosen.last9_port, trusting)
-    peers = {Owner.PROVIDERS: upstream, Owner.LAST9: last9}
+    last9 = HttpUpstream(HOST, chosen.last9_port, trusting)
     with Journal(chosen.journal, "gateway") as journal:
+        upstream = _upstream(chosen, journal, faults)
         exporter = JournalledExporter(
             journal, chosen.otlp_endpoint, chosen.otlp_auth, chosen.last9_ca
         )
         export = TraceExport(chosen, journal, mine, exporter)
-        switch = FaultSwitch(chosen, export, peers, faults)
+        peers = {Owner.PROVIDERS: upstream, Owner.LAST9: last9}
+        identities = Identities(chosen.api_key, chosen.other_keys)
+        switch = FaultSwitch(chosen, identities, export, peers, faults)
         app = Gateway(chosen, journal, upstream, export, switch)
         exit_code = run(app, chosen.port)
         export.close()
         return exit_code
+
+
+def _upstream(chosen: Settings, journal: Journal, faults: list[Fault]) -> Upstream:
+    if not chosen.embed_providers:
+        return HttpUpstream(HOST, chosen.providers_port)
+    theirs = FaultSet((f for f in faults if f.owner is Owner.PROVIDERS), chosen.seed)
+    app = Providers(journal=journal, seed=chosen.seed, faults=theirs, api_key=chosen.api_key)
+    return Embedded(app)

@@ -1,17 +1,78 @@
 """Switches of the gateway stand-in.
 
 Each switch stands for something the public documentation leaves open; the default is the reading
-that the evidence favours, and a checker has to work under every setting.
+that the evidence favours, and a checker has to work under every setting. docs/sandbox.md explains each.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from enum import Enum
 
-from tfy_last9.standins.credentials import required
+from tfy_last9.standins.credentials import optional, required
 
 DEFAULT_RESOURCE = "env=sandbox,region=local,team=platform,tenant_id=sandbox"
+
+
+class TargetEncoding(Enum):
+    """How `x-tfy-feedback-target-id` is encoded; clients have been seen to accept all of these."""
+
+    BASE64 = "base64"
+    BASE64URL = "base64url"
+    UNPADDED = "unpadded"
+    QUOTED = "quoted"
+
+
+class TargetShape(Enum):
+    """Whether the ids stand at the top of its JSON or within `target`."""
+
+    FLAT = "flat"
+    NESTED = "nested"
+
+
+class HeaderOnErrors(Enum):
+    """Whether an error bears the header: if its trace will exist, always, or never."""
+
+    TRACED = "traced"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class MidStreamError(Enum):
+    """What a client of chat completions sees of a failure after the first token."""
+
+    ENVELOPE = "envelope"
+    OPENAI = "openai"
+    CLOSE = "close"
+
+
+class NativeErrors(Enum):
+    """Whether errors of the vendors' native interfaces wear the gateway's envelope or the vendor's."""
+
+    ENVELOPE = "envelope"
+    VENDOR = "vendor"
+
+
+class RootType(Enum):
+    """Type of the root of Messages, Responses and Gemini calls: that of chats, or their own."""
+
+    CHAT = "chat"
+    OWN = "own"
+
+
+class UserAgents(Enum):
+    """Whether Cloudflare, in front of the SaaS, refuses what does not look like a browser."""
+
+    ANY = "any"
+    BROWSER = "browser"
+
+
+class Passing(Enum):
+    """Whether something of the provider's answer is passed on."""
+
+    ON = "on"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +84,16 @@ class Settings:
     seed: int
     faults: tuple[str, ...]
     providers_port: int
+    embed_providers: bool
+    """Whether the simulated providers run inside this process, to measure one core alone."""
     last9_port: int
     last9_ca: str | None
     """PEM file of the authority that signed Last9's certificate, if it speaks TLS."""
     otlp_endpoint: str
     otlp_auth: str
     api_key: str
+    other_keys: str
+    """JSON list of further keys and whose they are."""
     tenant: str
     region: str
     zone: str
@@ -39,6 +104,22 @@ class Settings:
     flat_metadata: bool
     metadata_on_all_spans: bool
     traced_rejections: frozenset[int]
+    target_encoding: TargetEncoding
+    target_shape: TargetShape
+    header_on_errors: HeaderOnErrors
+    mid_stream_error: MidStreamError
+    native_errors: NativeErrors
+    root_type: RootType
+    user_agents: UserAgents
+    usage: Passing
+    retry_after: Passing
+    resolved_model: Passing
+    rate_limit_type: str
+    """`error.type` of the gateway's own 429."""
+    rate_limit_level: str
+    """Its `error_origin_level`; empty leaves it out."""
+    timeout_type: str
+    """`error.type` of a 408."""
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -49,15 +130,15 @@ def _statuses(text: str) -> frozenset[int]:
     return frozenset(int(part) for part in text.split(",") if part)
 
 
-def read(argv: list[str]) -> Settings:
-    """Read flags; the two secrets come in the environment, never as arguments."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway")
     add = parser.add_argument
     add("--port", type=int, default=0)
     add("--journal", required=True)
     add("--seed", type=int, default=0)
     add("--fault", action="append", default=[], dest="faults")
-    add("--providers-port", type=int, required=True)
+    add("--providers-port", type=int, default=0)
+    add("--embed-providers", action="store_true", help="simulate the providers in this process")
     add("--last9-port", type=int, default=0, help="where faults of Last9 are passed on to")
     add("--last9-ca")
     add("--otlp-endpoint", required=True, help="full URL, /v1/traces included")
@@ -65,14 +146,43 @@ def read(argv: list[str]) -> Settings:
     add("--region", default="local")
     add("--zone", default="local-a")
     add("--resource", type=_pairs, default=_pairs(DEFAULT_RESOURCE))
+    _add_telemetry(parser)
+    _add_answers(parser)
+    return parser
+
+
+def _add_telemetry(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--exclude-request-data", action="store_true", help="drop tfy.input, tfy.output")
     add("--honour-traceparent", action="store_true", help="continue the client's W3C trace")
     add("--genai-attributes", action="store_true", help="write gen_ai.* beside tfy.*")
     add("--flat-metadata", action="store_true", help="one attribute per metadata key, not JSON")
     add("--metadata-on-all-spans", action="store_true", help="not only on the root")
-    add("--traced-rejections", type=_statuses, default=_statuses("400,403"))
+    add("--traced-rejections", type=_statuses, default=_statuses("400,403,429"))
+    add("--root-type", type=RootType, default=RootType.CHAT)
+
+
+def _add_answers(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--target-encoding", type=TargetEncoding, default=TargetEncoding.BASE64)
+    add("--target-shape", type=TargetShape, default=TargetShape.FLAT)
+    add("--header-on-errors", type=HeaderOnErrors, default=HeaderOnErrors.TRACED)
+    add("--mid-stream-error", type=MidStreamError, default=MidStreamError.ENVELOPE)
+    add("--native-errors", type=NativeErrors, default=NativeErrors.ENVELOPE)
+    add("--user-agents", type=UserAgents, default=UserAgents.ANY)
+    add("--usage", type=Passing, default=Passing.ON)
+    add("--retry-after", type=Passing, default=Passing.OFF)
+    add("--resolved-model", type=Passing, default=Passing.ON)
+    add("--rate-limit-type", default="RateLimitError")
+    add("--rate-limit-level", default="rate_limit")
+    add("--timeout-type", default="APIError")
+
+
+def read(argv: list[str]) -> Settings:
+    """Read flags; the secrets come in the environment, never as arguments."""
     return Settings(
-        **vars(parser.parse_args(argv)),
+        **vars(_parser().parse_args(argv)),
         otlp_auth=required("SANDBOX_OTLP_AUTH"),
         api_key=required("SANDBOX_API_KEY"),
+        other_keys=optional("SANDBOX_OTHER_KEYS", "[]"),
     )

@@ -1,8 +1,9 @@
 """From a story to the spans TrueFoundry documents, through the real OpenTelemetry SDK.
 
-Root `ChatCompletion: <model>` (SERVER), one `Model: <account/model>` (INTERNAL) per attempt, and under
-it `POST <provider url>` (CLIENT). Kinds other than CLIENT are not on public record. Units are in the
-attribute names; token counts and milliseconds are numbers, metadata is one JSON string by default.
+Root `<type>: <model>` (SERVER), one `Model: <account/model>` (INTERNAL) per attempt or one `MCP: ...`
+per request to an MCP server, and under each `POST <url>` (CLIENT). Kinds other than CLIENT are not on
+public record. Units are in the attribute names; token counts and milliseconds are numbers, metadata is
+one JSON string by default.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from opentelemetry.util.types import AttributeValue
 
 from tfy_last9.standins.gateway import identifiers
 from tfy_last9.standins.gateway.settings import Settings
-from tfy_last9.standins.gateway.story import OK, Attempt, Story
+from tfy_last9.standins.gateway.story import Attempt, Story, ToolStep
 
 Attributes = dict[str, AttributeValue]
 SPANS_PER_ATTEMPT = 2
 FAILED_FROM = 400
+OPERATIONS = {"Embedding": "embeddings", "Completion": "text_completion"}
+"""`gen_ai.operation.name` by root type; chat otherwise."""
 
 
 class StoryIds(IdGenerator):
@@ -56,7 +59,7 @@ class Teller:
         self.ids.trace_id = story.trace_id
         self.ids.span_ids = deque([story.root_span_id])
         root = self.tracer.start_span(
-            f"ChatCompletion: {story.requested_model or 'unknown'}",
+            _root_name(story),
             context=_remote_parent(story),
             kind=SpanKind.SERVER,
             attributes=self._root(story),
@@ -66,28 +69,42 @@ class Teller:
         for attempt in story.attempts:
             if attempt.card.provider not in silent:
                 self._tell_attempt(story, attempt, inside)
+        for step in story.tools:
+            self._tell_step(story, step, inside)
         _close(root, story.status, story.error_message)
         root.end(story.finished_ns + story.wall_offset_ns)
 
     def _tell_attempt(self, story: Story, attempt: Attempt, inside: Context) -> None:
-        start_ns = attempt.started_ns + story.wall_offset_ns
-        end_ns = attempt.finished_ns + story.wall_offset_ns
         model = self.tracer.start_span(
             f"Model: {attempt.card.name}",
             context=inside,
             attributes=self._model(story, attempt),
-            start_time=start_ns,
+            start_time=attempt.started_ns + story.wall_offset_ns,
         )
+        url = attempt.card.vendor_url(attempt.path)
+        self._with_http(story, model, attempt, url)
+
+    def _tell_step(self, story: Story, step: ToolStep, inside: Context) -> None:
+        span = self.tracer.start_span(
+            _step_name(step),
+            context=inside,
+            attributes=self._common(story) | _present(_step(step, self.settings.tenant)),
+            start_time=step.started_ns + story.wall_offset_ns,
+        )
+        self._with_http(story, span, step, step.url)
+
+    def _with_http(self, story: Story, span: Span, of: Attempt | ToolStep, url: str) -> None:
+        """End a span after its child, the request to a provider or an MCP server."""
         http = self.tracer.start_span(
-            f"POST {attempt.card.vendor_url}",
-            context=trace.set_span_in_context(model),
+            f"POST {url}",
+            context=trace.set_span_in_context(span),
             kind=SpanKind.CLIENT,
-            attributes=self._http(story, attempt),
-            start_time=start_ns,
+            attributes=self._http(story, of.status, url),
+            start_time=of.started_ns + story.wall_offset_ns,
         )
-        for span in (http, model):
-            _close(span, attempt.status, attempt.error_message)
-            span.end(end_ns)
+        for one in (http, span):
+            _close(one, of.status, of.error_message)
+            one.end(of.finished_ns + story.wall_offset_ns)
 
     def _common(self, story: Story) -> Attributes:
         found: Attributes = {"tfy.request.tenant_name": self.settings.tenant}
@@ -123,7 +140,7 @@ class Teller:
                 **self._common(story),
                 **self._metadata(story),
                 **self._payloads(story, last),
-                "tfy.span_type": "ChatCompletion",
+                "tfy.span_type": story.kind.span_type,
                 "tfy.request.model_name": story.requested_model,
                 "tfy.request.created_by_subject": story.subject,
                 "tfy.request.created_by_subject_teams": ["platform"] if story.subject else None,
@@ -144,8 +161,8 @@ class Teller:
                 "tfy.model.id": card.fqn(self.settings.tenant),
                 "tfy.model.name": card.name,
                 "tfy.model.fqn": card.fqn(self.settings.tenant),
-                "tfy.model.request_type": "ChatCompletion",
-                "tfy.model.request_url": card.vendor_url,
+                "tfy.model.request_type": story.kind.request_type,
+                "tfy.model.request_url": card.vendor_url(attempt.path),
                 "tfy.model.streaming": story.streaming,
                 "tfy.error_message": attempt.error_message,
                 "tfy.error_type": "unknown" if attempt.error_message else None,
@@ -154,14 +171,14 @@ class Teller:
             }
         )
 
-    def _http(self, story: Story, attempt: Attempt) -> Attributes:
+    def _http(self, story: Story, status: int | None, url: str) -> Attributes:
         return _present(
             {
                 **self._common(story),
                 "http.request.method": "POST",
-                "url.full": attempt.card.vendor_url,
-                "server.address": _host(attempt),
-                "http.response.status_code": attempt.status,
+                "url.full": url,
+                "server.address": url.split("/")[2],
+                "http.response.status_code": status,
             }
         )
 
@@ -175,6 +192,8 @@ def _metrics(story: Story, attempt: Attempt) -> dict[str, AttributeValue | None]
         prefix + "input_tokens": attempt.input_tokens,
         prefix + "output_tokens": attempt.output_tokens,
         prefix + "cost_in_usd": attempt.cost_usd,
+        prefix + "cache_read_input_tokens": attempt.cache_read_tokens,
+        prefix + "cache_creation_input_tokens": attempt.cache_creation_tokens,
     }
     if story.streaming and first_ns is not None and last_ns is not None:
         found[prefix + "time_to_first_token_in_ms"] = (first_ns - attempt.started_ns) / 1e6
@@ -194,7 +213,7 @@ def _genai(story: Story, attempt: Attempt) -> dict[str, AttributeValue | None]:
     failed = attempt.status is None or attempt.status >= FAILED_FROM
     return {
         **sampling,
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": OPERATIONS.get(story.kind.span_type, "chat"),
         "gen_ai.provider.name": attempt.card.provider,
         "gen_ai.request.model": attempt.card.model,
         "gen_ai.response.model": attempt.served_model,
@@ -204,7 +223,7 @@ def _genai(story: Story, attempt: Attempt) -> dict[str, AttributeValue | None]:
         else None,
         "gen_ai.usage.input_tokens": attempt.input_tokens,
         "gen_ai.usage.output_tokens": attempt.output_tokens,
-        "server.address": _host(attempt),
+        "server.address": attempt.card.of.base_url.split("/")[2],
         "error.type": str(attempt.status) if failed else None,
     }
 
@@ -213,8 +232,35 @@ def _present(attributes: Mapping[str, AttributeValue | None]) -> Attributes:
     return {key: value for key, value in attributes.items() if value is not None}
 
 
-def _host(attempt: Attempt) -> str:
-    return attempt.card.vendor_url.split("/")[2]
+def _root_name(story: Story) -> str:
+    first = "MCP" if story.kind.span_type == "MCPGateway" else story.kind.span_type
+    return f"{first}: {story.requested_model or 'unknown'}"
+
+
+def _step_name(step: ToolStep) -> str:
+    primitive = f": {step.primitive}" if step.primitive else ""
+    return f"MCP: {step.method}{primitive} ({step.server})"
+
+
+def _step(step: ToolStep, tenant: str) -> dict[str, AttributeValue | None]:
+    """Give the attributes of a request to an MCP server."""
+    prefix = "tfy.mcp_server."
+    return {
+        "tfy.span_type": "MCP",
+        prefix + "id": f"{tenant}:{step.server}",
+        prefix + "name": step.server,
+        prefix + "server_name": step.server,
+        prefix + "fqn": f"{tenant}:mcp-server:{step.server}",
+        prefix + "url": step.url,
+        prefix + "method": step.method,
+        prefix + "primitive_name": step.primitive,
+        prefix + "error_code": step.error_code,
+        prefix + "is_tool_call_execution_error": step.is_tool_error,
+        prefix + "metric.latency_in_ms": (step.finished_ns - step.started_ns) / 1e6,
+        prefix + "metric.number_of_tools": step.number_of_tools,
+        "tfy.error_message": step.error_message,
+        "http.response.status_code": step.status,
+    }
 
 
 def _output_json(attempt: Attempt) -> str:
@@ -234,7 +280,7 @@ def _remote_parent(story: Story) -> Context | None:
 
 def _close(span: Span, status: int | None, message: str | None) -> None:
     # A stream that broke off was answered with 200 and failed all the same: the message decides.
-    if message is None and status == OK:
+    if message is None and status is not None and status < FAILED_FROM:
         span.set_status(Status(StatusCode.OK))
     else:
         span.set_status(Status(StatusCode.ERROR, message))

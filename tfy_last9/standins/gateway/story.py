@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tfy_last9.standins.gateway import kinds
 from tfy_last9.standins.gateway.catalogue import Card
+from tfy_last9.standins.gateway.kinds import Kind
 
 OK = 200
 
@@ -18,6 +20,8 @@ class Attempt:
 
     card: Card
     started_ns: int
+    path: str = "/v1/chat/completions"
+    """Of the vendor's interface, from which the span's address is made."""
     finished_ns: int = 0
     status: int | None = None
     """None while no status has been received and none was decided."""
@@ -31,15 +35,44 @@ class Attempt:
     served_model: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_creation_tokens: int | None = None
     cost_usd: float | None = None
 
     def saw_token(self, text: str, now_ns: int) -> None:
-        """Note a content delta that the provider sent."""
+        """Note a delta that the provider sent: content, reasoning, or a fragment of a call."""
         if self.first_token_ns is None:
             self.first_token_ns = now_ns
         self.last_token_ns = now_ns
         self.content_events += 1
         self.text.append(text)
+
+    def priced(self, input_tokens: int, output_tokens: int) -> float:
+        """Note the tokens that the provider reported; returns what they cost in USD."""
+        self.input_tokens, self.output_tokens = input_tokens, output_tokens
+        self.cost_usd = self.card.cost_usd(input_tokens, output_tokens)
+        return self.cost_usd
+
+
+@dataclass(slots=True)
+class ToolStep:
+    """One request to an MCP server."""
+
+    server: str
+    url: str
+    method: str
+    """JSON-RPC method."""
+    started_ns: int
+    primitive: str | None = None
+    """Name of the tool that was called."""
+    finished_ns: int = 0
+    status: int | None = None
+    error_code: int | None = None
+    """JSON-RPC error of the protocol."""
+    error_message: str | None = None
+    is_tool_error: bool | None = None
+    """Whether the tool said that it failed; None unless one was called."""
+    number_of_tools: int | None = None
 
 
 @dataclass(slots=True)
@@ -52,8 +85,10 @@ class Story:
     """The client's span, if its traceparent is honoured; else None."""
     received_ns: int
     wall_offset_ns: int
+    kind: Kind = kinds.CHAT
     finished_ns: int = 0
     requested_model: str | None = None
+    """For MCP, the name of the server."""
     subject: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     """As the client sent it; the gateway's own keys are merged when spans are made."""
@@ -63,6 +98,7 @@ class Story:
     input_json: str = ""
     input_short: str = ""
     attempts: list[Attempt] = field(default_factory=list)
+    tools: list[ToolStep] = field(default_factory=list)
     first_sent_ns: int | None = None
     last_sent_ns: int | None = None
     events_sent: int = 0
@@ -76,6 +112,10 @@ class Story:
             self.first_sent_ns = now_ns
         self.last_sent_ns = now_ns
 
+    def served(self) -> None:
+        """Note that the client got what it asked for."""
+        self.status, self.outcome = OK, "ok"
+
     def journal_fields(self) -> dict[str, object]:
         """Give the fields of the journal's `request` line."""
         return {
@@ -83,6 +123,7 @@ class Story:
             "run_id": self.metadata.get("run_id"),
             "trace_id": f"{self.trace_id:032x}",
             "root_span_id": f"{self.root_span_id:016x}",
+            "kind": self.kind.request_type or self.kind.span_type,
             "target": self.requested_model,
             "provider": self.attempts[-1].card.provider if self.attempts else None,
             "received_mono_ns": self.received_ns,

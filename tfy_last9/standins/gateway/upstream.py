@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from ssl import SSLContext
-from typing import cast
+from typing import Protocol, cast
 
 import httptools
 
-EVENT_END = b"\n\n"
+JSON = "application/json"
 
 
 class UpstreamLost(Exception):
@@ -31,6 +31,7 @@ class _Connection(asyncio.Protocol):
     def begin(self) -> None:
         """Get ready for the next response."""
         self.status: int | None = None
+        self.headers: dict[str, str] = {}
         self.complete = False
         self.reusable = False
         self.buffer = bytearray()
@@ -53,6 +54,9 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's
         self.lost = True
         self._wake()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
@@ -79,44 +83,99 @@ class _Connection(asyncio.Protocol):
             self._waiter = None
 
 
-class Reply:
+class Reply(Protocol):
     """A provider's response; call `release` when done with it, complete or not."""
 
-    __slots__ = ("_connection", "_pool", "status")
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers by lower-case name."""
+        ...
+
+    def events(self) -> AsyncIterator[bytes]:
+        """Yield each SSE event, its blank line included, as soon as it is complete."""
+        ...
+
+    async def body(self) -> bytes:
+        """Read the whole body."""
+        ...
+
+    def release(self) -> None:
+        """Let the connection go, or cut it so that the provider stops."""
+        ...
+
+
+class Upstream(Protocol):
+    """Whoever answers requests on the provider side."""
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send a request and wait for the status; raises UpstreamLost."""
+        ...
+
+
+def cut_event(buffer: bytearray) -> bytes | None:
+    """Take the first complete SSE event out of a buffer, its blank line included.
+
+    OpenAI and Anthropic end lines with LF, Google with CR LF; no stream mixes them.
+    """
+    end = buffer.find(b"\n\n")
+    if end >= 0:
+        end += 2
+    elif (end := buffer.find(b"\r\n\r\n")) >= 0:
+        end += 4
+    else:
+        return None
+    event = bytes(buffer[:end])
+    del buffer[:end]
+    return event
+
+
+class _HttpReply:
+    """A response that is being read from a connection."""
+
+    __slots__ = ("_connection", "_pool", "headers", "status")
 
     def __init__(self, connection: _Connection, pool: list[_Connection], status: int) -> None:
         self._connection = connection
         self._pool = pool
         self.status = status
+        self.headers = connection.headers
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Yield each SSE event, its blank line included, as soon as it is complete."""
         connection = self._connection
         while True:
             buffer = connection.buffer
-            while (end := buffer.find(EVENT_END)) >= 0:
-                event = bytes(buffer[: end + len(EVENT_END)])
-                del buffer[: end + len(EVENT_END)]
+            while (event := cut_event(buffer)) is not None:
                 yield event
             if connection.complete:
                 return
             await connection.progress()
 
     async def body(self) -> bytes:
-        """Read the whole body."""
         while not self._connection.complete:
             await self._connection.progress()
         return bytes(self._connection.buffer)
 
     def release(self) -> None:
-        """Return the connection to the pool, or cut it so that the provider stops."""
         if self._connection.complete and self._connection.reusable and not self._connection.lost:
             self._pool.append(self._connection)
         else:
             self._connection.transport.abort()
 
 
-class Upstream:
+class HttpUpstream:
     """All connections to one host."""
 
     def __init__(self, host: str, port: int, tls: SSLContext | None = None) -> None:
@@ -125,18 +184,20 @@ class Upstream:
         self._port = port
         self._idle: list[_Connection] = []
 
-    async def post(self, path: str, body: bytes, *, authorization: str | None = None) -> Reply:
-        """Send a JSON body and wait for the status; raises UpstreamLost."""
-        return await self.send("POST", path, body, authorization=authorization)
-
     async def send(
-        self, method: str, path: str, body: bytes, *, authorization: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send a request; one that meets a connection which had gone stale is sent once more."""
-        extra = f"authorization: {authorization}\r\n" if authorization else ""
+        extra = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
+            f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
         )
         while self._idle:
             connection = self._idle.pop()
@@ -167,7 +228,7 @@ class Upstream:
         except BaseException:
             connection.transport.abort()
             raise
-        return Reply(connection, self._idle, status)
+        return _HttpReply(connection, self._idle, status)
 
     def close(self) -> None:
         """Close the idle connections."""

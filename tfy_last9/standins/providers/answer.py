@@ -1,30 +1,34 @@
-"""One simulated answer: how long it is, what it says, and when each token is due.
+"""One simulated answer: how long it is, what it says, and when each piece of it is due.
 
 Time to first token and the gaps between tokens are log-normal and depend only on (seed, provider, k),
-k being the number of the request at that provider. All three vendors speak OpenAI's chunk format
-here; their own wire formats are not simulated.
+k being the number of the request at that provider. The vendors' words for it are in `dialects`.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
 
 import orjson
 
-from tfy_last9.standins.providers.vendors import Vendor
+from tfy_last9.standins.providers.samples import sample
+from tfy_last9.standins.providers.vendors import Served, Thinking
+from tfy_last9.standins.providers.wish import Tool, Wish
 
-TTFT_SIGMA = 0.3
-GAP_SIGMA = 0.25
 LENGTH_MEDIAN = 120
 LENGTH_SIGMA = 0.5
 LENGTH_RANGE = (24, 400)
 """Natural answers are longer than 20 tokens, so `max_tokens: 20` always gives exactly 20."""
-ROLE_LEAD_S = 0.04
-"""The role delta leaves this long before the first token: it must not count as one."""
-TOKENS_PER_WORD = 4 / 3
-TOKENS_PER_MESSAGE = 4
+THINKING_SIGMA = 0.4
+THINKING_TOKENS_PER_S = 60
+ALOUD_TOKENS = 24
+"""Deltas of reasoning that are streamed; a summary, not every token of it."""
+FRAGMENT = 6
+"""Characters of one piece of JSON: about a token and a half."""
 TEXT = (
     "light scatters in thin air so the short blue waves reach us from every side of the sky while"
     " longer red ones pass straight through and colour only the evening"
@@ -32,96 +36,140 @@ TEXT = (
 WORDS = tuple(TEXT.split())
 
 
+class Kind(Enum):
+    """What a piece of an answer is."""
+
+    REASONING = "reasoning"
+    TEXT = "text"
+    CALL = "call"
+
+
+class Finish(Enum):
+    """Why an answer ends."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CALLS = "tool_calls"
+    SEQUENCE = "stop_sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is sent at one instant."""
+
+    kind: Kind
+    text: str
+    due_s: float
+    """Relative to the arrival of the request."""
+    call: int = 0
+    """Number of the function call that the text is a fragment of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be said and when, relative to the arrival of the request."""
+    """What will be said and when."""
 
-    tokens: tuple[str, ...]
-    due_s: tuple[float, ...]
-    finish_reason: str
+    pieces: tuple[Piece, ...]
+    finish: Finish
     input_tokens: int
+    output_tokens: int
+    """Reasoning included."""
+    reasoning_tokens: int = 0
+    calls: tuple[Tool, ...] = ()
+    stopped_by: str | None = None
+
+    def joined(self, kind: Kind, call: int = 0) -> str:
+        """Give the whole text of one kind."""
+        return "".join(p.text for p in self.pieces if p.kind is kind and p.call == call)
 
 
-def plan(vendor: Vendor, *, seed: int, k: int, max_tokens: int | None, input_tokens: int) -> Plan:
-    """Draw the k-th answer of a vendor."""
-    rng = random.Random(f"{seed}|{vendor.name}|{k}")
-    due_s = vendor.ttft_median_s * math.exp(rng.gauss(0, TTFT_SIGMA))
+def plan(served: Served, wish: Wish, *, key: str) -> Plan:
+    """Draw an answer; the same key gives the same answer."""
+    rng = random.Random(key)
+    speed = served.speed
+    start_s = speed.ttft_median_s * math.exp(rng.gauss(0, speed.ttft_sigma))
+    texts, finish, stopped_by = _texts(rng, wish)
+    reasoning, start_s, reasoning_tokens = _reasoning(served.thinking, wish, key, start_s)
+    mu = math.log(speed.gap_median_s)
+    pieces = list(reasoning)
+    due_s = start_s
+    for kind, text, call in texts:
+        pieces.append(Piece(kind, text, due_s, call))
+        due_s += rng.lognormvariate(mu, speed.gap_sigma)
+    return Plan(
+        tuple(pieces),
+        finish,
+        wish.input_tokens,
+        len(texts) + reasoning_tokens,
+        reasoning_tokens,
+        wish.calls,
+        stopped_by,
+    )
+
+
+def _texts(
+    rng: random.Random, wish: Wish
+) -> tuple[list[tuple[Kind, str, int]], Finish, str | None]:
     low, high = LENGTH_RANGE
     natural = min(high, max(low, round(rng.lognormvariate(math.log(LENGTH_MEDIAN), LENGTH_SIGMA))))
-    length = natural if max_tokens is None else min(natural, max_tokens)
     start = rng.randrange(len(WORDS))
-    tokens = tuple(" " + WORDS[(start + i) % len(WORDS)] for i in range(length))
-    mu = math.log(vendor.gap_median_s)
-    dues = []
-    for _ in tokens:
-        dues.append(due_s)
-        due_s += rng.lognormvariate(mu, GAP_SIGMA)
-    reason = "length" if length < natural else "stop"
-    return Plan(tokens, tuple(dues), reason, input_tokens)
+    if wish.calls:
+        return list(_calls(wish.calls)), Finish.CALLS, None
+    if wish.schema is not None:
+        document = orjson.dumps(sample(wish.schema)).decode()
+        found = [(Kind.TEXT, text, 0) for text in fragments(document)]
+    else:
+        length = natural if wish.max_tokens is None else min(natural, wish.max_tokens)
+        found = [(Kind.TEXT, " " + WORDS[(start + i) % len(WORDS)], 0) for i in range(length)]
+        if length < natural:
+            return _stopped(found, wish.stops, Finish.LENGTH)
+    if wish.max_tokens is not None and len(found) > wish.max_tokens:
+        return found[: wish.max_tokens], Finish.LENGTH, None
+    return _stopped(found, wish.stops, Finish.STOP)
 
 
-def count_input_tokens(messages: list[dict[str, object]]) -> int:
-    """Estimate prompt tokens from words; text parts of a multi-part content count, others do not."""
-    total = 0
-    for message in messages:
-        total += TOKENS_PER_MESSAGE + math.ceil(len(_text(message).split()) * TOKENS_PER_WORD)
-    return total
+def _stopped(
+    found: list[tuple[Kind, str, int]], stops: tuple[str, ...], otherwise: Finish
+) -> tuple[list[tuple[Kind, str, int]], Finish, str | None]:
+    """Cut before the first stop sequence; a token that holds one is left out whole."""
+    said = ""
+    for count, (_, text, _) in enumerate(found):
+        said += text
+        hit = next((stop for stop in stops if stop in said), None)
+        if hit is not None:
+            return found[:count], Finish.SEQUENCE, hit
+    return found, otherwise, None
 
 
-def _text(message: dict[str, object]) -> str:
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return ""
+def _calls(tools: tuple[Tool, ...]) -> Iterator[tuple[Kind, str, int]]:
+    for number, tool in enumerate(tools):
+        yield Kind.CALL, "", number
+        arguments = orjson.dumps(sample(tool.schema)).decode()
+        for text in fragments(arguments):
+            yield Kind.CALL, text, number
 
 
-def usage(input_tokens: int, output_tokens: int) -> dict[str, object]:
-    """Give the usage object of an answer."""
-    return {
-        "prompt_tokens": input_tokens,
-        "completion_tokens": output_tokens,
-        "total_tokens": input_tokens + output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
-    }
+def fragments(text: str) -> Iterator[str]:
+    """Cut a text as a stream of tokens would."""
+    places = [*range(0, len(text), FRAGMENT), len(text)]
+    return (text[a:b] for a, b in pairwise(places))
 
 
-@dataclass(frozen=True, slots=True)
-class Chunks:
-    """Encodes the SSE events of one stream."""
-
-    answer_id: str
-    created: int
-    model: str
-
-    def _event(self, choices: list[dict[str, object]], **more: object) -> bytes:
-        document = {
-            "id": self.answer_id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-            **more,
-        }
-        return b"data: " + orjson.dumps(document) + b"\n\n"
-
-    def role(self) -> bytes:
-        """Give the first event: a role and no content."""
-        delta = {"role": "assistant", "content": ""}
-        return self._event([{"index": 0, "delta": delta, "finish_reason": None}])
-
-    def token(self, text: str) -> bytes:
-        """Give one content delta."""
-        return self._event([{"index": 0, "delta": {"content": text}, "finish_reason": None}])
-
-    def finish(self, reason: str) -> bytes:
-        """Give the event that ends the choice."""
-        return self._event([{"index": 0, "delta": {}, "finish_reason": reason}])
-
-    def usage(self, counts: dict[str, object]) -> bytes:
-        """Give the event that `stream_options.include_usage` asks for: no choices, only counts."""
-        return self._event([], usage=counts)
-
-
-DONE = b"data: [DONE]\n\n"
+def _reasoning(
+    thinking: Thinking | None, wish: Wish, key: str, start_s: float
+) -> tuple[list[Piece], float, int]:
+    """Give the streamed reasoning, the instant at which the answer starts, the tokens spent."""
+    wanted = wish.thinks if wish.thinks is not None else thinking is not None and thinking.always
+    if thinking is None or not wanted:
+        return [], start_s, 0
+    rng = random.Random(f"{key}|thinking")
+    spent_s = thinking.median_s * math.exp(rng.gauss(0, THINKING_SIGMA))
+    tokens = max(1, round(spent_s * THINKING_TOKENS_PER_S))
+    if not (thinking.aloud and wish.shows_thinking):
+        return [], start_s + spent_s, tokens
+    count = min(tokens, ALOUD_TOKENS)
+    pieces = [
+        Piece(Kind.REASONING, f" {WORDS[i % len(WORDS)]}", start_s + spent_s * i / count)
+        for i in range(count)
+    ]
+    return pieces, start_s + spent_s, tokens

@@ -2,7 +2,7 @@ import pytest
 
 from tfy_last9.standins.faults import PROVIDERS
 from tfy_last9.standins.gateway.catalogue import BY_NAME, CARDS
-from tfy_last9.standins.providers.vendors import route
+from tfy_last9.standins.providers.route import route
 
 
 def test_cost_is_tokens_times_the_list_price():
@@ -19,12 +19,24 @@ def test_the_fqn_names_tenant_provider_type_account_and_model():
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_every_model_has_an_upstream_that_knows_it(card):
     """A new card without a simulated model behind it would answer 404 to every request."""
-    found = route(card.upstream_path)
+    found = route(card.upstream_path("/v1/chat/completions"))
     assert found is not None
     assert found.vendor.name.removesuffix("-canary") == card.provider
     assert found.vendor.name.endswith("-canary") == card.account.endswith("-canary")
-    assert (found.model or card.model) in found.vendor.served
+    assert card.model in found.vendor.served
     assert card.provider in PROVIDERS
+
+
+def test_five_providers_at_least_answer_chats():
+    """A rehearsal of verdicts per provider needs several of them."""
+    assert len({card.provider for card in CARDS if "/v1/" not in card.model}) >= 5
+
+
+def test_a_vendor_with_an_interface_of_its_own_is_reported_under_its_address():
+    claude = BY_NAME["anthropic-main/claude-sonnet-4-6"]
+    assert claude.vendor_url("/v1/chat/completions") == "https://api.anthropic.com/v1/messages"
+    gpt = BY_NAME["openai-main/gpt-4o-mini"]
+    assert gpt.vendor_url("/v1/responses") == "https://api.openai.com/v1/responses"
 
 
 def test_names_are_unique():

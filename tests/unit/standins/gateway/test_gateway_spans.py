@@ -2,25 +2,24 @@ import dataclasses
 import json
 
 import pytest
+from gateway_settings import settings_with
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tfy_last9.standins.gateway import settings
+from tfy_last9.standins.gateway import kinds
 from tfy_last9.standins.gateway.catalogue import BY_NAME
 from tfy_last9.standins.gateway.export import tracer_provider
 from tfy_last9.standins.gateway.spans import StoryIds, Teller
-from tfy_last9.standins.gateway.story import Attempt, Story
+from tfy_last9.standins.gateway.story import Attempt, Story, ToolStep
 
 MS = 1_000_000
 CARD = BY_NAME["openai-main/gpt-4o-mini"]
 
 
 @pytest.fixture
-def chosen(monkeypatch):
-    monkeypatch.setenv("SANDBOX_OTLP_AUTH", "Basic x")
-    monkeypatch.setenv("SANDBOX_API_KEY", "k")
-    return settings.read(["--journal=j", "--providers-port=1", "--otlp-endpoint=http://x"])
+def chosen():
+    return settings_with()
 
 
 def served_story() -> Story:
@@ -193,3 +192,74 @@ def test_ids_do_not_leak_from_one_story_to_the_next(chosen):
     spans = memory.get_finished_spans()
     assert [span.context.trace_id for span in spans[3:]] == [0x77] * 3
     assert len({span.context.span_id for span in spans}) == 6
+
+
+def tool_story(**step) -> Story:
+    called = ToolStep(
+        "sandbox-tools",
+        "https://tools.example.com/mcp",
+        "tools/call",
+        started_ns=10 * MS,
+        finished_ns=93 * MS,
+        status=200,
+        **{"primitive": "echo", "is_tool_error": False} | step,
+    )
+    story = served_story()
+    story.kind, story.requested_model = kinds.MCP, "sandbox-tools"
+    story.attempts, story.tools = [], [called]
+    return story
+
+
+def mcp_spans(chosen, story):
+    """Both the root and its child begin with `MCP:`."""
+    ids, memory = StoryIds(), InMemorySpanExporter()
+    provider = tracer_provider(chosen, ids)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    Teller(provider.get_tracer("test"), ids, chosen).tell(story)
+    return {
+        span.attributes.get("tfy.span_type", "HTTP"): span for span in memory.get_finished_spans()
+    }
+
+
+def test_a_tool_call_is_an_mcp_span_under_the_servers_root(chosen):
+    spans = mcp_spans(chosen, tool_story())
+    root, step, http = spans["MCPGateway"], spans["MCP"], spans["HTTP"]
+    assert root.name == "MCP: sandbox-tools"
+    assert step.name == "MCP: tools/call: echo (sandbox-tools)"
+    assert http.name == "POST https://tools.example.com/mcp"
+    assert step.parent.span_id == root.context.span_id
+    assert http.parent.span_id == step.context.span_id
+    prefix = "tfy.mcp_server."
+    assert step.attributes[prefix + "method"] == "tools/call"
+    assert step.attributes[prefix + "primitive_name"] == "echo"
+    assert step.attributes[prefix + "metric.latency_in_ms"] == 83.0
+    assert step.attributes[prefix + "is_tool_call_execution_error"] is False
+    assert "tfy.model.name" not in root.attributes
+
+
+def test_a_failed_tool_and_a_failed_protocol_are_told_apart(chosen):
+    tool = mcp_spans(chosen, tool_story(is_tool_error=True))["MCP"]
+    assert tool.attributes["tfy.mcp_server.is_tool_call_execution_error"] is True
+    assert tool.status.status_code is StatusCode.OK
+    failed = tool_story(error_code=-32603, error_message="Internal error")
+    protocol = mcp_spans(chosen, failed)["MCP"]
+    assert protocol.attributes["tfy.mcp_server.error_code"] == -32603
+    assert protocol.status.status_code is StatusCode.ERROR
+
+
+@pytest.mark.parametrize(
+    ("kind", "root", "request_type"),
+    [
+        (kinds.EMBEDDING, "Embedding", "Embedding"),
+        (kinds.COMPLETION, "Completion", "Completion"),
+        (kinds.RERANK, "Rerank", "Rerank"),
+        (kinds.RESPONSES, "ChatCompletion", "CreateModelResponse"),
+        (kinds.RESPONSES.own(), "CreateModelResponse", "CreateModelResponse"),
+    ],
+)
+def test_the_kind_of_request_names_the_root_and_the_request_type(chosen, kind, root, request_type):
+    story = served_story()
+    story.kind = kind
+    spans = told(chosen, story)
+    assert spans[f"{root}:"].attributes["tfy.span_type"] == root
+    assert spans["Model:"].attributes["tfy.model.request_type"] == request_type

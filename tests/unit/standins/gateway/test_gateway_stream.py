@@ -6,12 +6,18 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
+from gateway_settings import settings_with
 
-from tfy_last9.standins.gateway.chat import Chat
+from tfy_last9.standins.gateway.call import Call
+from tfy_last9.standins.gateway.catalogue import targets
+from tfy_last9.standins.gateway.client import Client
+from tfy_last9.standins.gateway.endpoints import endpoint
 from tfy_last9.standins.gateway.envelope import Rejection
-from tfy_last9.standins.gateway.request import admit
+from tfy_last9.standins.gateway.formats.chat import Chat
+from tfy_last9.standins.gateway.refusal import Refusals
+from tfy_last9.standins.gateway.request import ModelRequest
 from tfy_last9.standins.gateway.story import Story
-from tfy_last9.standins.gateway.upstream import Upstream, UpstreamLost
+from tfy_last9.standins.gateway.upstream import HttpUpstream, UpstreamLost
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -63,7 +69,7 @@ class Provider:
     @contextlib.asynccontextmanager
     async def upstream(self):
         async with await asyncio.start_server(self.handle, "127.0.0.1", 0) as server:
-            upstream = Upstream("127.0.0.1", server.sockets[0].getsockname()[1])
+            upstream = HttpUpstream("127.0.0.1", server.sockets[0].getsockname()[1])
             try:
                 yield upstream
             finally:
@@ -76,14 +82,16 @@ def chat(upstream, *, wants_usage=True, stream=True):
     async def send(message):
         sent.append(message)
 
+    model = "openai-main/gpt-4o-mini"
     body = {
-        "model": "openai-main/gpt-4o-mini",
+        "model": model,
         "messages": [{"role": "user", "content": "hi"}],
         "stream": stream,
         "stream_options": {"include_usage": wants_usage},
     }
     story = Story(1, 2, None, received_ns=0, wall_offset_ns=0, streaming=stream)
-    return Chat(story, admit({"headers": []}, body), upstream, send, ()), sent
+    request = ModelRequest(model, body, stream, targets(model))
+    return Call(story, request, Chat(), upstream, Client(story, send)), sent
 
 
 def bodies(sent) -> list[bytes]:
@@ -154,17 +162,21 @@ def test_a_stale_connection_is_replaced_without_the_client_noticing():
 
 
 def test_a_stream_that_breaks_off_has_begun_and_is_reported():
+    refusals = Refusals(settings_with())
+
     async def broken():
         provider = Provider([[HEAD + chunked(event(" a"))]], close_after=True)
         async with provider.upstream() as upstream:
             served, sent = chat(upstream)
             with pytest.raises(Rejection, match="closed the connection") as caught:
                 await served.serve()
-            await served.break_off(caught.value)
+            await refusals.break_off(
+                endpoint("/chat/completions", "POST"), caught.value, served.client
+            )
         return served, sent
 
     served, sent = asyncio.run(broken())
-    assert served.started
+    assert served.client.started
     assert served.story.attempts[0].error_message
     last = bodies(sent)[-1]
     assert json.loads(last[6:])["error"]["type"] == "APIError"
@@ -175,7 +187,7 @@ def test_a_provider_that_is_not_there_is_a_503_before_anything_was_sent():
     async def unreachable():
         async with Provider([]).upstream() as upstream:
             port = upstream._port
-        served, sent = chat(Upstream("127.0.0.1", port))
+        served, sent = chat(HttpUpstream("127.0.0.1", port))
         with pytest.raises(Rejection) as caught:
             await served.serve()
         return caught.value, sent
@@ -189,6 +201,6 @@ def test_nonsense_instead_of_http_is_a_lost_upstream():
     async def nonsense():
         async with Provider([[b"SSH-2.0-OpenSSH\r\n\r\n"]]).upstream() as upstream:
             with pytest.raises(UpstreamLost):
-                await upstream.post("/", b"{}")
+                await upstream.send("POST", "/", b"{}")
 
     asyncio.run(nonsense())

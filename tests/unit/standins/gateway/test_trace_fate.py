@@ -1,10 +1,11 @@
 import json
 
 import pytest
+from gateway_settings import settings_with
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tfy_last9.standins.faults import FaultSet, parse
-from tfy_last9.standins.gateway import identifiers, settings
+from tfy_last9.standins.gateway import identifiers
 from tfy_last9.standins.gateway.catalogue import CARDS
 from tfy_last9.standins.gateway.export import TraceExport
 from tfy_last9.standins.gateway.story import Attempt, Story
@@ -12,7 +13,7 @@ from tfy_last9.standins.journal import Journal
 
 
 def story(k: int) -> Story:
-    card = CARDS[k % len(CARDS)]
+    card = CARDS[k % 3]
     return Story(
         trace_id=identifiers.trace_id(k),
         root_span_id=identifiers.span_id(),
@@ -28,14 +29,12 @@ def story(k: int) -> Story:
 
 
 @pytest.fixture
-def export_of(tmp_path, monkeypatch):
+def export_of(tmp_path):
     """Send stories under some faults and give the spans that were exported and the journal."""
-    monkeypatch.setenv("SANDBOX_OTLP_AUTH", "Basic x")
-    monkeypatch.setenv("SANDBOX_API_KEY", "k")
 
     def run(stories, *faults):
         path = tmp_path / "journal.ndjson"
-        chosen = settings.read(["--journal=j", "--providers-port=1", "--otlp-endpoint=http://x"])
+        chosen = settings_with()
         memory = InMemorySpanExporter()
         with Journal(path, "gateway") as journal:
             export = TraceExport(chosen, journal, FaultSet(map(parse, faults), seed=11), memory)

@@ -1,0 +1,65 @@
+"""The client's side of one request: what has been sent to it, and whether a status can still be."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from tfy_last9.standins.asgi import EVENT_STREAM_HEADERS, Header, Send, send_json
+from tfy_last9.standins.gateway.story import OK, Story
+
+
+@dataclass(slots=True)
+class Client:
+    """Sends one answer; each event is a write of its own, and its instant is noted."""
+
+    story: Story
+    send: Send
+    headers: tuple[Header, ...] = ()
+    """Sent with the status line, whatever the status."""
+    started: bool = False
+    """Whether the status line has gone out, after which no error status can be sent."""
+
+    async def write(self, event: bytes, *, is_token: bool) -> None:
+        """Send one event of a stream."""
+        if not self.started:
+            await self.start()
+        if is_token:
+            self.story.sending_token(time.monotonic_ns())
+        self.story.events_sent += 1
+        await self.send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def start(self) -> None:
+        """Send the status line and the headers of a stream."""
+        self.started = True
+        headers = [*EVENT_STREAM_HEADERS, *self.headers]
+        await self.send({"type": "http.response.start", "status": OK, "headers": headers})
+
+    async def end(self, event: bytes) -> None:
+        """Send the last event of a stream."""
+        if not self.started:
+            await self.start()
+        self.story.events_sent += bool(event)
+        await self.send({"type": "http.response.body", "body": event})
+
+    async def whole(self, document: object, *more: Header) -> None:
+        """Send an answer at once, as JSON."""
+        self._note_whole()
+        await send_json(self.send, OK, document, (*self.headers, *more))
+
+    async def bytes(self, media_type: str, content: bytes, *more: Header) -> None:
+        """Send an answer at once, as it is."""
+        self._note_whole()
+        headers = [
+            (b"content-type", media_type.encode("latin-1")),
+            (b"content-length", str(len(content)).encode()),
+            *self.headers,
+            *more,
+        ]
+        await self.send({"type": "http.response.start", "status": OK, "headers": headers})
+        await self.send({"type": "http.response.body", "body": content})
+
+    def _note_whole(self) -> None:
+        self.started = True
+        self.story.sending_token(time.monotonic_ns())
+        self.story.events_sent = 1

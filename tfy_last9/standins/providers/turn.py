@@ -1,0 +1,71 @@
+"""One request at a vendor: when what of it was truly sent, and the waiting in between.
+
+Tokens are paced against absolute due times, so a late token does not delay the following ones. The
+journal holds the instants at which the bytes were handed to the socket, not the planned ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tfy_last9.standins.providers.vendors import Vendor
+
+CLIENT_LEFT = 499
+ALIVE_EVERY_S = 1.0
+"""Real services give a sign of life every few seconds; answers here are shorter, too."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request and what was sent for it."""
+
+    vendor: Vendor
+    model: str
+    k: int
+    received_ns: int
+    extra_s: float = 0.0
+    """Added to all due times: faults, and the wait for a free place."""
+    queued_ns: int = 0
+    first_sent_ns: int | None = None
+    last_sent_ns: int | None = None
+    chunks: int = 0
+    status: int = CLIENT_LEFT
+    faults: list[str] = field(default_factory=list)
+
+    def sent_token(self) -> None:
+        """Note that a delta is being handed to the socket now."""
+        now_ns = time.monotonic_ns()
+        if self.first_sent_ns is None:
+            self.first_sent_ns = now_ns
+        self.last_sent_ns = now_ns
+        self.chunks += 1
+
+    def remaining_s(self, due_s: float) -> float:
+        """Give the time until an instant that is relative to the arrival; negative when it is past."""
+        return due_s + self.extra_s - (time.monotonic_ns() - self.received_ns) / 1e9
+
+    async def until(self, due_s: float, alive: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Wait for an instant; a long wait gives a sign of life every now and then."""
+        while alive is not None and self.remaining_s(due_s) > ALIVE_EVERY_S:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            if self.remaining_s(due_s) > 0:
+                await alive()
+        await asyncio.sleep(max(0.0, self.remaining_s(due_s)))
+
+    def journal_fields(self) -> dict[str, object]:
+        """Give the fields of the journal's `answer` line."""
+        return {
+            "provider": self.vendor.name,
+            "model": self.model,
+            "k": self.k,
+            "received_mono_ns": self.received_ns,
+            "queued_ns": self.queued_ns,
+            "first_sent_mono_ns": self.first_sent_ns,
+            "last_sent_mono_ns": self.last_sent_ns,
+            "chunks": self.chunks,
+            "status": self.status,
+            "fault": ",".join(self.faults) or None,
+        }
