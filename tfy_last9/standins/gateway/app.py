@@ -106,7 +106,9 @@ class Gateway:
             trace_id, parent = ids or (trace_id, None)
         kind = self._refusals.root_kind(found.kind)
         span_id = identifiers.span_id()
-        return Story(trace_id, span_id, parent, received_ns, wall_ns - received_ns, kind)
+        story = Story(trace_id, span_id, parent, received_ns, wall_ns - received_ns, kind)
+        story.sends_ns = [] if self._settings.record_sends else None
+        return story
 
     async def _answer(
         self, found: Endpoint, scope: Scope, raw: bytes, client: Client, *, hidden: bool

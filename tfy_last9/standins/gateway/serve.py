@@ -16,6 +16,7 @@ from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.upstream import HttpUpstream, Upstream
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.providers.app import Providers
+from tfy_last9.standins.providers.vendors import Speed
 from tfy_last9.standins.serving import HOST, run
 
 SWITCH_INTERVAL_S = 0.0005
@@ -49,5 +50,16 @@ def _upstream(chosen: Settings, journal: Journal, faults: list[Fault]) -> Upstre
     if not chosen.embed_providers:
         return HttpUpstream(HOST, chosen.providers_port)
     theirs = FaultSet((f for f in faults if f.owner is Owner.PROVIDERS), chosen.seed)
-    app = Providers(journal=journal, seed=chosen.seed, faults=theirs, api_key=chosen.api_key)
+    app = Providers(
+        journal=journal,
+        seed=chosen.seed,
+        faults=theirs,
+        api_key=chosen.api_key,
+        pace=_speed(chosen.pace),
+        records_due=chosen.record_sends,
+    )
     return Embedded(app)
+
+
+def _speed(pace: tuple[float, float] | None) -> Speed | None:
+    return pace and Speed(pace[0] / 1000, pace[1] / 1000)

@@ -86,6 +86,10 @@ class Settings:
     providers_port: int
     embed_providers: bool
     """Whether the simulated providers run inside this process, to measure one core alone."""
+    pace: tuple[float, float] | None
+    """Milliseconds to the first token and between tokens of all embedded models; None for their own."""
+    record_sends: bool
+    """Whether the journal holds the instant at which each token was sent, and was to be."""
     last9_port: int
     last9_ca: str | None
     """PEM file of the authority that signed Last9's certificate, if it speaks TLS."""
@@ -126,6 +130,11 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in text.split(",") if pair)
 
 
+def _pace(text: str) -> tuple[float, float]:
+    ttft_ms, gap_ms = map(float, text.split(","))
+    return ttft_ms, gap_ms
+
+
 def _statuses(text: str) -> frozenset[int]:
     return frozenset(int(part) for part in text.split(",") if part)
 
@@ -139,6 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--fault", action="append", default=[], dest="faults")
     add("--providers-port", type=int, default=0)
     add("--embed-providers", action="store_true", help="simulate the providers in this process")
+    add("--pace", type=_pace, help="TTFT,GAP in ms of every embedded model, for measurements")
+    add("--record-sends", action="store_true", help="journal the instant of every token")
     add("--last9-port", type=int, default=0, help="where faults of Last9 are passed on to")
     add("--last9-ca")
     add("--otlp-endpoint", required=True, help="full URL, /v1/traces included")

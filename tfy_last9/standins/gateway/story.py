@@ -101,6 +101,8 @@ class Story:
     tools: list[ToolStep] = field(default_factory=list)
     first_sent_ns: int | None = None
     last_sent_ns: int | None = None
+    sends_ns: list[int] | None = None
+    """When each token was sent; None unless that is recorded."""
     events_sent: int = 0
     status: int | None = None
     outcome: str = "aborted"
@@ -111,6 +113,8 @@ class Story:
         if self.first_sent_ns is None:
             self.first_sent_ns = now_ns
         self.last_sent_ns = now_ns
+        if self.sends_ns is not None:
+            self.sends_ns.append(now_ns)
 
     def served(self) -> None:
         """Note that the client got what it asked for."""
@@ -118,7 +122,11 @@ class Story:
 
     def journal_fields(self) -> dict[str, object]:
         """Give the fields of the journal's `request` line."""
-        return {
+        recorded = {}
+        if self.sends_ns is not None and self.attempts:
+            answer_id = self.attempts[-1].answer_id
+            recorded = {"sends_mono_ns": self.sends_ns, "answer_id": answer_id}
+        return recorded | {
             "request_id": self.metadata.get("request_id"),
             "run_id": self.metadata.get("run_id"),
             "trace_id": f"{self.trace_id:032x}",

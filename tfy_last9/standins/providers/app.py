@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -28,7 +29,7 @@ from tfy_last9.standins.providers.replying import reply_with_object, reply_with_
 from tfy_last9.standins.providers.route import Route, route
 from tfy_last9.standins.providers.toolserver import ToolServers
 from tfy_last9.standins.providers.turn import Turn
-from tfy_last9.standins.providers.vendors import VENDORS
+from tfy_last9.standins.providers.vendors import VENDORS, Speed
 from tfy_last9.standins.providers.wish import BadRequest
 
 BAD_REQUEST, NOT_FOUND = 400, 404
@@ -37,7 +38,18 @@ BAD_REQUEST, NOT_FOUND = 400, 404
 class Providers:
     """The ASGI app of the simulated providers and MCP servers."""
 
-    def __init__(self, *, journal: Journal, seed: int, faults: FaultSet, api_key: str) -> None:
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        seed: int,
+        faults: FaultSet,
+        api_key: str,
+        pace: Speed | None = None,
+        records_due: bool = False,
+    ) -> None:
+        self._pace = pace
+        self._records_due = records_due
         self._journal = journal
         self._seed = seed
         self._api_key = api_key
@@ -92,6 +104,7 @@ class Providers:
         k = self._counts.get(name, 0)
         self._counts[name] = k + 1
         turn = Turn(found.vendor, found.model or str(body.get("model")), k, received_ns)
+        turn.due_ns = [] if self._records_due else None
         late = self._faults.strike("provider_latency", name)
         if late is not None:
             turn.extra_s = late.delay_s or 0.0
@@ -118,6 +131,8 @@ class Providers:
         served = turn.vendor.served.get(turn.model)
         if served is None:
             raise Failure(NOT_FOUND, f"The model {turn.model} does not exist.")
+        if self._pace is not None:
+            served = replace(served, speed=self._pace)
         key = f"{self._seed}|{turn.vendor.name}|{turn.k}"
         try:
             if found.dialect is None:

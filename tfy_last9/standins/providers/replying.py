@@ -86,6 +86,7 @@ class _Stream:
     async def run(self, mishap: _Mishap | None) -> None:
         """Send everything at its time; a stream that is cut ends without the end mark."""
         turn, pieces = self._turn, self._plan.pieces
+        turn.plan(piece.due_s for piece in pieces)
         first_s = pieces[0].due_s if pieces else 0.0
         await turn.until(max(0.0, first_s - HEAD_LEAD_S) if first_s < 1 else 0.0)
         await self._send(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from tfy_last9.standins.providers.vendors import Vendor
@@ -31,6 +31,8 @@ class Turn:
     queued_ns: int = 0
     first_sent_ns: int | None = None
     last_sent_ns: int | None = None
+    due_ns: list[int] | None = None
+    """When each token was to be sent; None unless that is recorded."""
     chunks: int = 0
     status: int = CLIENT_LEFT
     faults: list[str] = field(default_factory=list)
@@ -42,6 +44,11 @@ class Turn:
             self.first_sent_ns = now_ns
         self.last_sent_ns = now_ns
         self.chunks += 1
+
+    def plan(self, dues_s: Iterable[float]) -> None:
+        """Note when tokens are to be sent, if that is recorded."""
+        if self.due_ns is not None:
+            self.due_ns += [round((s + self.extra_s) * 1e9) + self.received_ns for s in dues_s]
 
     def remaining_s(self, due_s: float) -> float:
         """Give the time until an instant that is relative to the arrival; negative when it is past."""
@@ -57,7 +64,8 @@ class Turn:
 
     def journal_fields(self) -> dict[str, object]:
         """Give the fields of the journal's `answer` line."""
-        return {
+        recorded = {} if self.due_ns is None else {"due_mono_ns": self.due_ns}
+        return recorded | {
             "provider": self.vendor.name,
             "model": self.model,
             "k": self.k,

@@ -1,0 +1,169 @@
+"""What the gateway stand-in can do on one core: chats a second, and how punctual its tokens are.
+
+    python benchmarks/gateway_standin.py        # needs wrk (Debian package wrk) and two cores; two minutes
+
+One process holds the gateway, the simulated providers and the exporter, pinned to the first core; wrk and
+a receiver of OTLP exports run on the last. Chats: wrk as fast as it goes, answers of 5 tokens, each a
+write of its own, at the providers' usual speed (0.22 s to the first token, 12 ms between tokens), counted
+by wrk when they end in `[DONE]`. Streams: wrk holds 500 and more open at 50 tokens a second; the
+lateness of each token is the instant at which the gateway handed it to the socket, less the instant at
+which the simulated model was to say it, from the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+LUA = Path(__file__).parent / "gateway" / "chat.lua"
+RESULT = re.compile(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)")
+CORES = sorted(os.sched_getaffinity(0))
+FIRST, LAST = CORES[0], CORES[-1]
+SECONDS = 12
+
+
+class Sink(BaseHTTPRequestHandler):
+    """Takes OTLP exports and keeps nothing of them; the gateway's journal counts the spans."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Read and accept."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's
+        """Say nothing."""
+
+
+@dataclass
+class Gateway:
+    """The process under measurement."""
+
+    process: subprocess.Popen[str]
+    port: int
+    journal: Path
+
+    def cpu_s(self) -> float:
+        """CPU time it has used, kernel included."""
+        used = psutil.Process(self.process.pid).cpu_times()
+        return float(used.user + used.system)
+
+    def stop(self) -> None:
+        """End it; it exports what is queued first."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=60)
+
+
+def start(place: Path, otlp_port: int, *options: str) -> Gateway:
+    """Start the gateway with its providers inside, on the first core."""
+    journal = place / "journal.ndjson"
+    command = [sys.executable, "-m", "tfy_last9.standins", "gateway", "--embed-providers"]
+    command += [f"--otlp-endpoint=http://127.0.0.1:{otlp_port}/v1/traces", f"--journal={journal}"]
+    secrets = {"SANDBOX_API_KEY": "bench", "SANDBOX_OTLP_AUTH": "Basic bench"}
+    process = subprocess.Popen(
+        ["taskset", "-c", str(FIRST), *command, *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | secrets,
+    )
+    assert process.stdout is not None
+    port = json.loads(process.stdout.readline())["port"]
+    return Gateway(process, port, journal)
+
+
+def wrk(port: int, connections: int, tokens: int, seconds: int) -> list[int]:
+    """Send load from the last core; gives complete, broken, us, p50 us, p99 us, errors."""
+    command = ["taskset", "-c", str(LAST), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
+    command += ["--timeout", "20s", "-s", str(LUA), f"http://127.0.0.1:{port}"]
+    environment = os.environ | {"TOKENS": str(tokens)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = RESULT.search(done.stdout)
+    assert found is not None, done.stdout + done.stderr
+    return [int(one) for one in found.groups()]
+
+
+def chats(otlp_port: int, connections: int) -> None:
+    """Print how many chats of 5 tokens a second are served with so many connections."""
+    with tempfile.TemporaryDirectory() as place:
+        gateway = start(Path(place), otlp_port)
+        wrk(gateway.port, connections, 5, 2)  # warm up
+        before_s, began = gateway.cpu_s(), time.monotonic()
+        complete, broken, us, p50_us, p99_us, errors = wrk(gateway.port, connections, 5, SECONDS)
+        used = (gateway.cpu_s() - before_s) / (time.monotonic() - began)
+        gateway.stop()
+        requests, spans = 0, 0
+        for line in gateway.journal.open():
+            event = json.loads(line)
+            requests += event["event"] == "request" and event["outcome"] == "ok"
+            spans += event.get("spans", 0) if event["event"] == "export" and event["ok"] else 0
+        print(
+            f"{connections:>12}{complete / us * 1e6:>10,.0f}{broken + errors:>8}"
+            f"{p50_us / 1e3:>9.0f}{p99_us / 1e3:>8.0f}{used:>8.0%}{spans / max(1, requests):>14.2f}",
+            flush=True,
+        )
+
+
+def streams(otlp_port: int, connections: int) -> None:
+    """Print how late tokens leave with so many streams at 50 tokens a second."""
+    with tempfile.TemporaryDirectory() as place:
+        gateway = start(Path(place), otlp_port, "--pace=300,20", "--record-sends")
+        before_s, began = gateway.cpu_s(), time.monotonic()
+        complete, broken, us, _, _, errors = wrk(gateway.port, connections, 200, SECONDS + 5)
+        used = (gateway.cpu_s() - before_s) / (time.monotonic() - began)
+        gateway.stop()
+        due: dict[str, list[int]] = {}
+        late: list[np.ndarray] = []
+        for line in gateway.journal.open():
+            event = json.loads(line)
+            if event["event"] == "answer":
+                due[f"chatcmpl-{event['provider']}-{event['k']}"] = event["due_mono_ns"]
+            elif event["event"] == "request" and event["outcome"] == "ok":
+                sent = np.array(event["sends_mono_ns"])
+                late.append(sent - np.array(due[event["answer_id"]][: len(sent)]))
+        late_ms = np.concatenate(late) / 1e6
+        # The first answers all start at once; later ones are spread by their latencies.
+        p50, p99, worst = np.percentile(late_ms, (50, 99, 100))
+        rate = complete * 200 / us * 1e6
+        print(
+            f"{connections:>12}{rate:>12,.0f}{broken + errors:>8}{p50:>10.2f}{p99:>8.2f}{worst:>8.1f}"
+            f"{used:>8.0%}{len(late_ms):>12,}",
+            flush=True,
+        )
+
+
+def main(arguments: list[str]) -> None:
+    """Print both tables, or one row: `chats N`, `streams N`."""
+    sink = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    os.sched_setaffinity(0, {LAST})
+    threading.Thread(target=sink.serve_forever, daemon=True).start()
+    port = sink.server_address[1]
+    counts = [int(arguments[1])] if arguments else []
+    if not arguments or arguments[0] == "chats":
+        print(" connections   chats/s  failed  p50 ms  p99 ms     CPU  spans a chat")
+        for connections in counts or (400, 700, 1000):
+            chats(port, connections)
+    if not arguments or arguments[0] == "streams":
+        print("     streams    tokens/s  failed  late p50     p99     max     CPU      tokens")
+        for connections in counts or (500, 750):
+            streams(port, connections)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
