@@ -20,6 +20,7 @@ canary: .venv/.run ## Baseline against canary in the sandbox; FAULT=provider_lat
 
 test: .venv/.dev ## All tests; TESTS=path for some of them
 	@sh scripts/install-chromium
+	@sh scripts/install-node-clients
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
 
 check: .venv/.dev ## Format, lint, types, walls between packages

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from typing import NamedTuple
 
 import orjson
 
@@ -53,9 +54,8 @@ class Finish(Enum):
     SEQUENCE = "stop_sequence"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What is sent at one instant."""
+class Piece(NamedTuple):
+    """What is sent at one instant; a tuple, because there are thousands a second."""
 
     kind: Kind
     text: str
