@@ -1,8 +1,7 @@
-"""Decide the fate of each finished trace, then hand its spans to the real SDK, off the event loop.
+"""Decide the fate of each finished trace, then make its spans and send them, off the event loop.
 
 A fate is decided once per trace, before a single span exists: dropped, delayed, or robbed of one
-provider's spans. What is left goes through BatchSpanProcessor and OTLPSpanExporter (HTTP, protobuf,
-gzip), so what Last9 receives is what a real exporter sends.
+provider's spans.
 """
 
 from __future__ import annotations
@@ -11,89 +10,33 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from itertools import count
 
-import requests
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tfy_last9.standins.faults import FaultSet
+from tfy_last9.standins.gateway.otlp import Exporter
 from tfy_last9.standins.gateway.settings import Settings
-from tfy_last9.standins.gateway.spans import SPANS_PER_ATTEMPT, StoryIds, Teller
+from tfy_last9.standins.gateway.spans import SPANS_PER_ATTEMPT, Teller
 from tfy_last9.standins.gateway.story import Story
 from tfy_last9.standins.journal import Journal
 
-TICK_S = 0.1
-SCHEDULE_DELAY_MS = 250
-BATCH_SPANS = 1000
-QUEUE_SPANS = 100_000
-SERVICE_NAME = "tfy-llm-gateway"
-
-
-class JournalledExporter(SpanExporter):
-    """An OTLP exporter whose requests are journalled with their size and HTTP status."""
-
-    def __init__(
-        self, journal: Journal, endpoint: str, authorization: str, authority: str | None = None
-    ) -> None:
-        self._journal = journal
-        self._status: int | None = None
-        session = requests.Session()
-        session.trust_env = False
-        session.hooks["response"].append(self._note_status)
-        self._otlp = OTLPSpanExporter(
-            endpoint=endpoint,
-            headers={"Authorization": authorization},
-            certificate_file=authority,
-            compression=Compression.Gzip,
-            session=session,
-        )
-
-    def _note_status(self, response: requests.Response, **_: object) -> None:
-        self._status = response.status_code
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send one batch."""
-        self._status = None
-        result = self._otlp.export(spans)
-        ok = result is SpanExportResult.SUCCESS
-        self._journal.write("export", spans=len(spans), ok=ok, status=self._status)
-        return result
-
-    def shutdown(self) -> None:
-        """Close the HTTP session."""
-        self._otlp.shutdown()  # type: ignore[no-untyped-call] # the SDK left it bare
-
-
-def tracer_provider(settings: Settings, ids: StoryIds) -> TracerProvider:
-    """Build a provider with exactly the documented resource, whatever OTEL_* variables say."""
-    resource = Resource({"service.name": SERVICE_NAME, **settings.resource})
-    return TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
+TICK_S = 0.25
+BATCH_SPANS = 500
+QUEUE_TRACES = 50_000
+"""Traces that wait while the receiver is slow; what comes on top is lost, and journalled."""
 
 
 class TraceExport:
     """Takes finished stories from the event loop; a thread of its own turns them into spans."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, faults: FaultSet, exporter: SpanExporter
+        self, settings: Settings, journal: Journal, faults: FaultSet, exporter: Exporter
     ) -> None:
         self.faults = faults
         self._journal = journal
-        ids = StoryIds()
-        self._provider = tracer_provider(settings, ids)
-        self._provider.add_span_processor(
-            BatchSpanProcessor(
-                exporter,
-                max_queue_size=QUEUE_SPANS,
-                schedule_delay_millis=SCHEDULE_DELAY_MS,
-                max_export_batch_size=BATCH_SPANS,
-            )
-        )
-        self._teller = Teller(self._provider.get_tracer("tfy-llm-gateway"), ids, settings)
+        self._exporter = exporter
+        self._teller = Teller(settings)
         self._inbox: deque[tuple[float, Story, frozenset[str]]] = deque()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trace-export", daemon=True)
@@ -107,6 +50,9 @@ class TraceExport:
         silent = self._silenced(story, trace_id, report=lost is None)
         if lost is not None:
             self._journal.write("trace_dropped", trace_id=trace_id, fault=str(lost))
+            return
+        if len(self._inbox) >= QUEUE_TRACES:
+            self._journal.write("trace_dropped", trace_id=trace_id, fault="queue full")
             return
         delay_s = (late.delay_s or 0.0) if late is not None else 0.0
         if late is not None:
@@ -140,12 +86,18 @@ class TraceExport:
             while self._inbox:
                 due_s, story, silent = self._inbox.popleft()
                 heapq.heappush(waiting, (due_s, next(number), story, silent))
+            batch: list[Span] = []
             while waiting and (stopping or waiting[0][0] <= time.monotonic()):
                 _, _, story, silent = heapq.heappop(waiting)
-                self._teller.tell(story, silent)
+                batch += self._teller.tell(story, silent)
+                if len(batch) >= BATCH_SPANS:
+                    self._exporter.export(batch)
+                    batch = []
+            if batch:
+                self._exporter.export(batch)
 
     def close(self) -> None:
         """Export everything that is left, delayed traces included, then stop."""
         self._stopping.set()
+        self._exporter.stop()
         self._thread.join()
-        self._provider.shutdown()

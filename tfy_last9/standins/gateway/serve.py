@@ -9,9 +9,10 @@ from tfy_last9.standins.faults import Fault, FaultSet, Owner, parse
 from tfy_last9.standins.gateway import settings
 from tfy_last9.standins.gateway.app import Gateway
 from tfy_last9.standins.gateway.embedded import Embedded
-from tfy_last9.standins.gateway.export import JournalledExporter, TraceExport
+from tfy_last9.standins.gateway.export import TraceExport
 from tfy_last9.standins.gateway.fault_switch import FaultSwitch
 from tfy_last9.standins.gateway.identity import Identities
+from tfy_last9.standins.gateway.otlp import OtlpExporter
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.upstream import HttpUpstream, Upstream
 from tfy_last9.standins.journal import Journal
@@ -33,8 +34,8 @@ def main(argv: list[str]) -> int:
     last9 = HttpUpstream(HOST, chosen.last9_port, trusting)
     with Journal(chosen.journal, "gateway") as journal:
         upstream = _upstream(chosen, journal, faults)
-        exporter = JournalledExporter(
-            journal, chosen.otlp_endpoint, chosen.otlp_auth, chosen.last9_ca
+        exporter = OtlpExporter(
+            *(journal, chosen.otlp_endpoint, chosen.otlp_auth, chosen.resource, chosen.last9_ca)
         )
         export = TraceExport(chosen, journal, mine, exporter)
         peers = {Owner.PROVIDERS: upstream, Owner.LAST9: last9}
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
         app = Gateway(chosen, journal, upstream, export, switch)
         exit_code = run(app, chosen.port)
         export.close()
+        exporter.close()
         return exit_code
 
 

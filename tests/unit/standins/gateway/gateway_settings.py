@@ -1,7 +1,10 @@
-"""Settings of the gateway stand-in for tests."""
+"""Settings of the gateway stand-in for tests, and its spans as plain values."""
 
 import os
+from dataclasses import dataclass
 from unittest.mock import patch
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tfy_last9.standins.gateway import settings
 
@@ -13,3 +16,41 @@ def settings_with(*flags):
     """Read flags as the process would."""
     with patch.dict(os.environ, SECRETS):
         return settings.read([*NEEDED, *flags])
+
+
+@dataclass
+class Seen:
+    """One exported span."""
+
+    name: str
+    kind: str
+    status: str
+    trace_id: str
+    span_id: str
+    parent: str
+    start_ns: int
+    end_ns: int
+    attributes: dict
+
+
+def seen(span) -> Seen:
+    """Read an OTLP span as a backend would."""
+    return Seen(
+        span.name,
+        Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+        Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
+        span.trace_id.hex(),
+        span.span_id.hex(),
+        span.parent_span_id.hex(),
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        {pair.key: value_of(pair.value) for pair in span.attributes},
+    )
+
+
+def value_of(value):
+    """Read an OTLP value."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [value_of(one) for one in value.array_value.values]
+    return getattr(value, kind)
