@@ -49,7 +49,7 @@ def seen(node, tmp_path_factory):
 def test_openai(seen):
     assert seen["openaiStream"] == {"tokens": 5, "counted": 5, "priced": True}
     assert seen["openaiTool"] == CITY
-    assert seen["openaiResponses"] == {"status": "incomplete", "tokens": 5}
+    assert seen["openaiResponses"] == {"status": "completed", "answered": True}
     assert seen["openaiEmbedding"] == 1536
     refused = {"name": "PermissionDeniedError", "status": 403, "type": "AuthorizationError"}
     assert seen["openaiError"] == refused

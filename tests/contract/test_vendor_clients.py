@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import httpx2
@@ -83,7 +84,7 @@ def test_openai_reads_structured_answers_and_takes_pictures(gpt):
     assert answer.usage.prompt_tokens > 85
 
 
-def test_reasoning_is_told_from_the_answer_and_a_silent_thinker_gives_signs_of_life(gpt, sandbox):
+def test_reasoning_is_told_from_the_answer(gpt):
     asked = {"messages": QUESTION, "max_tokens": 3, "stream": True}
     found = deltas(gpt.chat.completions.create(model=REASONER, **asked))
     reasoning = [bool((delta.model_extra or {}).get("reasoning_content")) for delta in found]
@@ -91,9 +92,15 @@ def test_reasoning_is_told_from_the_answer_and_a_silent_thinker_gives_signs_of_l
     assert sum(reasoning) > 3
     assert sum(content) == 3
     assert max(i for i, hit in enumerate(reasoning) if hit) < content.index(True)
-    silent = sandbox.post("/chat/completions", {"model": THINKER, **asked}, request_id="silent")
-    assert ": keep-alive\n\n" in silent.text
-    assert len(deltas(gpt.chat.completions.create(model=THINKER, **asked))) == 5
+
+
+def test_a_silent_thinker_gives_signs_of_life_that_the_client_ignores(gpt, sandbox):
+    asked = {"model": THINKER, "messages": QUESTION, "max_tokens": 3, "stream": True}
+    with ThreadPoolExecutor() as pool:
+        raw = [pool.submit(sandbox.post, "/chat/completions", asked) for _ in range(4)]
+        read = pool.submit(lambda: deltas(gpt.chat.completions.create(**asked)))
+    assert ": keep-alive\n\n" in "".join(one.result().text for one in raw)
+    assert len(read.result()) == 5
 
 
 def test_openai_responses_stream_every_event_and_end_with_usage(gpt):
@@ -103,11 +110,12 @@ def test_openai_responses_stream_every_event_and_end_with_usage(gpt):
     assert events[0].type == "response.created"
     assert events[-1].type == "response.completed"
     assert json.loads(events[-1].response.output[0].arguments) == {"city": "blue sky"}
-    with gpt.responses.stream(model=GPT, input="Why?", max_output_tokens=4) as stream:
-        for _ in stream:
-            pass
+    with gpt.responses.stream(model=GPT, input="Why?") as stream:
         final = stream.get_final_response()
-    assert (final.status, final.usage.output_tokens) == ("incomplete", 4)
+    assert (final.status, final.output_text != "") == ("completed", True)
+    cut = list(gpt.responses.create(model=GPT, input="Why?", max_output_tokens=4, stream=True))
+    assert cut[-1].type == "response.incomplete"
+    assert cut[-1].response.usage.output_tokens == 4
     whole = gpt.responses.create(
         model="gpt-4o-mini",
         input="Why?",
@@ -143,8 +151,8 @@ def test_openai_raises_its_own_errors(gpt, sandbox):
         gpt.chat.completions.create(model=GPT, messages=[])
     with pytest.raises(openai.AuthenticationError, match="Unauthorized"):
         gpt.with_options(api_key="nobody").models.list()
+    limited = gpt.with_options(api_key=sandbox.ready["keys"]["limited"])
     with pytest.raises(openai.PermissionDeniedError, match="sandbox-limited-account"):
-        limited = gpt.with_options(api_key=sandbox.ready["keys"]["limited"])
         limited.chat.completions.create(model=CLAUDE, messages=QUESTION)
 
 

@@ -102,7 +102,7 @@ OPENAI = Vendor(
         "gpt-5-mini": Served(
             "gpt-5-mini-2025-08-07",
             Speed(0.24, 0.010),
-            Thinking(median_s=2.5, aloud=False, always=True),
+            Thinking(median_s=1.6, aloud=False, always=True),
         ),
         "gpt-3.5-turbo-instruct": Served("gpt-3.5-turbo-instruct", Speed(0.18, 0.010)),
         "text-embedding-3-small": Served("text-embedding-3-small"),

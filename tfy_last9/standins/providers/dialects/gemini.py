@@ -6,6 +6,7 @@ array that grows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from tfy_last9.standins.providers.wish import (
 STREAM = "streamGenerateContent"
 TOKENS_PER_IMAGE = 258
 """A small picture, as Gemini counts it."""
+SNAKE = re.compile("([A-Z])")
 FINISH = {
     Finish.STOP: "STOP",
     Finish.SEQUENCE: "STOP",
@@ -35,27 +37,37 @@ FINISH = {
 }
 
 
+def field(message: dict[str, Any], name: str) -> Any:
+    """Read a field by its JSON name, or by its protobuf name, which Google takes as well and sends."""
+    found = message.get(name)
+    return message.get(SNAKE.sub(r"_\1", name).lower()) if found is None else found
+
+
+def _is_file(part: dict[str, Any]) -> bool:
+    return field(part, "inlineData") is not None or field(part, "fileData") is not None
+
+
 def wish(body: dict[str, Any], method: str) -> Wish:
     """Read a request for content."""
     contents = body.get("contents")
     if not isinstance(contents, list) or not contents:
         raise BadRequest("* GenerateContentRequest.contents: contents is not specified")
-    config = body.get("generationConfig") or {}
-    thinking = config.get("thinkingConfig") or {}
-    budget = thinking.get("thinkingBudget")
+    config = field(body, "generationConfig") or {}
+    thinking = field(config, "thinkingConfig") or {}
+    budget = field(thinking, "thinkingBudget")
     parts = [part for content in contents for part in _parts(content)]
-    schema = config.get("responseJsonSchema") or config.get("responseSchema")
-    if schema is None and config.get("responseMimeType") == "application/json":
+    schema = field(config, "responseJsonSchema") or field(config, "responseSchema")
+    if schema is None and field(config, "responseMimeType") == "application/json":
         schema = chat.JSON_OBJECT
     return Wish(
-        input_tokens=count_parts(parts + _parts(body.get("systemInstruction"))),
+        input_tokens=count_parts(parts + _parts(field(body, "systemInstruction"))),
         stream=method == STREAM,
-        max_tokens=limit_of(config, "maxOutputTokens"),
+        max_tokens=limit_of(config, "maxOutputTokens", "max_output_tokens"),
         calls=_calls(body, contents[-1]),
         schema=schema,
         thinks=bool(thinking) and budget != 0,
-        shows_thinking=thinking.get("includeThoughts") is True,
-        stops=stops_of(config.get("stopSequences")),
+        shows_thinking=field(thinking, "includeThoughts") is True,
+        stops=stops_of(field(config, "stopSequences")),
     )
 
 
@@ -67,7 +79,7 @@ def _parts(content: object) -> list[dict[str, Any]]:
 def count_parts(parts: list[dict[str, Any]]) -> int:
     """Count the tokens of texts and pictures."""
     text = " ".join(str(part.get("text") or "") for part in parts)
-    pictures = sum("inlineData" in part or "fileData" in part for part in parts)
+    pictures = sum(_is_file(part) for part in parts)
     return words_to_tokens(text) + pictures * TOKENS_PER_IMAGE
 
 
@@ -75,17 +87,17 @@ def _calls(body: dict[str, Any], last: object) -> tuple[Tool, ...]:
     tools = tuple(
         Tool(
             str(declared.get("name")),
-            declared.get("parametersJsonSchema") or declared.get("parameters") or {},
+            field(declared, "parametersJsonSchema") or declared.get("parameters") or {},
         )
         for tool in body.get("tools") or ()
-        for declared in tool.get("functionDeclarations") or ()
+        for declared in field(tool, "functionDeclarations") or ()
     )
-    chosen = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    chosen = field(field(body, "toolConfig") or {}, "functionCallingConfig") or {}
     mode = chosen.get("mode", "AUTO")
     if mode == "NONE":
         return ()
-    forced = (chosen.get("allowedFunctionNames") or ["any"])[0] if mode == "ANY" else None
-    answering = any("functionResponse" in part for part in _parts(last))
+    forced = (field(chosen, "allowedFunctionNames") or ["any"])[0] if mode == "ANY" else None
+    answering = any(field(part, "functionResponse") is not None for part in _parts(last))
     return chosen_calls(tools, forced=forced, answering=answering, several=False)
 
 
