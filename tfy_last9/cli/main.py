@@ -364,6 +364,10 @@ def sandbox(
         list[str] | None,
         typer.Option(help="Last9 behaviour, for example lag-ms=2000; repeatable."),
     ] = None,
+    gateway_switch: Annotated[
+        list[str] | None,
+        typer.Option(help="Gateway behaviour, for example target-shape=nested; repeatable."),
+    ] = None,
 ) -> None:
     """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C.
 
@@ -372,6 +376,7 @@ def sandbox(
     request = SandboxRequest(
         *(folder, port, tuple(fault or ()), seed, env_file, data, tls),
         last9_options=tuple(f"--{switch}" for switch in last9_switch or ()),
+        gateway_options=tuple(f"--{switch}" for switch in gateway_switch or ()),
     )
     console = Console()
     with Sandbox(request) as running:

@@ -46,6 +46,8 @@ class SandboxRequest:
     """Serve the Last9 API over https, with a certificate made for it."""
     last9_options: tuple[str, ...] = ()
     """Switches of the Last9 stand-in, as `--lag-ms=2000`."""
+    gateway_options: tuple[str, ...] = ()
+    """Switches of the gateway stand-in, as `--target-shape=nested`."""
 
 
 class Sandbox:
@@ -180,6 +182,7 @@ def _command(request: SandboxRequest) -> Sequence[str]:
         command += ["--data", str(request.data)]
     if request.tls:
         command.append("--tls")
+    command += [f"--gateway-option={option}" for option in request.gateway_options]
     return command + [f"--last9-option={option}" for option in request.last9_options]
 
 

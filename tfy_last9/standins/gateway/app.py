@@ -118,6 +118,7 @@ class Gateway:
             identity = self._recognise(scope, story)
             client.headers = target
             if found.server is not None:
+                story.requested_model = found.server
                 toolcalls.open_server(identity, found.server)
                 await toolcalls.relay(scope, raw, found.server, story, self._upstream, client)
             else:
@@ -135,6 +136,7 @@ class Gateway:
         if self._settings.user_agents is UserAgents.BROWSER:
             agent = header(scope, b"user-agent") or ""
             if not agent.startswith("Mozilla/"):
+                story.wants_trace = False  # the gateway never saw it
                 raise envelope.blocked()
         identity = self._identities.authenticate(scope)
         story.subject = identity.slug

@@ -7,6 +7,7 @@ that the evidence favours, and a checker has to work under every setting. docs/s
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -126,6 +127,17 @@ class Settings:
     """`error.type` of a 408."""
 
 
+def _state_of(states: type[Enum]) -> Callable[[str], Enum]:
+    def state(text: str) -> Enum:
+        try:
+            return states(text)
+        except ValueError:
+            valid = ", ".join(str(one.value) for one in states)
+            raise argparse.ArgumentTypeError(f"expected one of {valid}, saw {text}") from None
+
+    return state
+
+
 def _pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in text.split(",") if pair)
 
@@ -170,20 +182,24 @@ def _add_telemetry(parser: argparse.ArgumentParser) -> None:
     add("--flat-metadata", action="store_true", help="one attribute per metadata key, not JSON")
     add("--metadata-on-all-spans", action="store_true", help="not only on the root")
     add("--traced-rejections", type=_statuses, default=_statuses("400,403,429"))
-    add("--root-type", type=RootType, default=RootType.CHAT)
 
 
 def _add_answers(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--target-encoding", type=TargetEncoding, default=TargetEncoding.BASE64)
-    add("--target-shape", type=TargetShape, default=TargetShape.FLAT)
-    add("--header-on-errors", type=HeaderOnErrors, default=HeaderOnErrors.TRACED)
-    add("--mid-stream-error", type=MidStreamError, default=MidStreamError.ENVELOPE)
-    add("--native-errors", type=NativeErrors, default=NativeErrors.ENVELOPE)
-    add("--user-agents", type=UserAgents, default=UserAgents.ANY)
-    add("--usage", type=Passing, default=Passing.ON)
-    add("--retry-after", type=Passing, default=Passing.OFF)
-    add("--resolved-model", type=Passing, default=Passing.ON)
+
+    def choose(flag: str, default: Enum) -> None:
+        add(flag, type=_state_of(type(default)), default=default)
+
+    choose("--root-type", RootType.CHAT)
+    choose("--target-encoding", TargetEncoding.BASE64)
+    choose("--target-shape", TargetShape.FLAT)
+    choose("--header-on-errors", HeaderOnErrors.TRACED)
+    choose("--mid-stream-error", MidStreamError.ENVELOPE)
+    choose("--native-errors", NativeErrors.ENVELOPE)
+    choose("--user-agents", UserAgents.ANY)
+    choose("--usage", Passing.ON)
+    choose("--retry-after", Passing.OFF)
+    choose("--resolved-model", Passing.ON)
     add("--rate-limit-type", default="RateLimitError")
     add("--rate-limit-level", default="rate_limit")
     add("--timeout-type", default="APIError")
