@@ -145,7 +145,11 @@ def world(place: Path, *requests, flags=(), faults=(), together=False) -> World:
         try:
             if together:
                 return await asyncio.gather(*(answered(app, *one) for one in requests))
-            return [await answered(app, *one) for one in requests]
+            answers = []
+            for one in requests:  # one that depends on the answer before is a function of it
+                asked = one(answers[-1]) if callable(one) else one
+                answers.append(await answered(app, *asked))
+            return answers
         finally:
             export.close()
 

@@ -1,0 +1,65 @@
+"""The page that sets exported traces beside documented ones shows what is really exported."""
+
+import re
+from pathlib import Path
+
+import pytest
+from gateway_world import CHAT, request, world
+
+PAGE = Path(__file__).parents[4] / "docs" / "gateway-coverage.md"
+ROW = re.compile(r"^\| (.+?) \| (.+?) \|$", re.MULTILINE)
+METADATA = '{"run_id":"r42"}'
+
+
+def shown(title: str) -> list[tuple[str, str]]:
+    """Give the rows of a table of the page, without its head."""
+    section = PAGE.read_text().split(title, 1)[1].split("\n\n")[1]
+    return ROW.findall(section)[1:]
+
+
+def tree(spans, parent=""):
+    """Give spans with their depth, children after their parent."""
+    for span in spans:
+        if span.parent == parent:
+            yield 0, span
+            yield from ((depth + 1, child) for depth, child in tree(spans, span.span_id))
+
+
+def stream(tmp_path):
+    asked = request("/chat/completions", CHAT | {"stream": True}, x_tfy_metadata=METADATA)
+    return world(tmp_path, asked).spans
+
+
+def tool_call(tmp_path):
+    def rpc(method, **params):
+        return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+    path = "/mcp/v1/sandbox-tools/mcp"
+    call = rpc("tools/call", name="echo", arguments={"text": "hi"})
+    opening = request(path, rpc("initialize", protocolVersion="2025-11-25"))
+
+    def with_session(answer):
+        session = answer.headers["mcp-session-id"]
+        return request(path, call, mcp_session_id=session, x_tfy_metadata=METADATA)
+
+    spans = world(tmp_path, opening, with_session).spans
+    return [span for span in spans if span.trace_id == spans[-1].trace_id]
+
+
+@pytest.mark.parametrize(
+    ("title", "exported"), [("A plain stream", stream), ("An MCP tool call", tool_call)]
+)
+def test_the_tables_show_the_exported_trace(tmp_path, title, exported):
+    spans = iter(list(tree(exported(tmp_path))))
+    span = None
+    for documented, cell in shown(title):
+        value = cell.strip("└ ").strip("`")
+        attribute = documented.strip("`")
+        if "`," in documented:  # a span
+            depth, span = next(spans)
+            assert cell == "└ " * depth + f"`{span.name}` {span.kind} {span.status}"
+        elif value == "…":
+            assert span.attributes[attribute] > 0
+        else:
+            assert str(span.attributes[attribute]) == value, attribute
+    assert next(spans, None) is None
