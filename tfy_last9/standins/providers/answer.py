@@ -132,6 +132,8 @@ def _stopped(
     found: list[tuple[Kind, str, int]], stops: tuple[str, ...], otherwise: Finish
 ) -> tuple[list[tuple[Kind, str, int]], Finish, str | None]:
     """Cut before the first stop sequence; a token that holds one is left out whole."""
+    if not stops:
+        return found, otherwise, None
     said = ""
     for count, (_, text, _) in enumerate(found):
         said += text

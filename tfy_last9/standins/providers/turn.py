@@ -56,11 +56,12 @@ class Turn:
 
     async def until(self, due_s: float, alive: Callable[[], Awaitable[None]] | None = None) -> None:
         """Wait for an instant; a long wait gives a sign of life every now and then."""
-        while alive is not None and self.remaining_s(due_s) > ALIVE_EVERY_S:
+        left_s = self.remaining_s(due_s)
+        while alive is not None and left_s > ALIVE_EVERY_S:
             await asyncio.sleep(ALIVE_EVERY_S)
-            if self.remaining_s(due_s) > 0:
-                await alive()
-        await asyncio.sleep(max(0.0, self.remaining_s(due_s)))
+            await alive()
+            left_s = self.remaining_s(due_s)
+        await asyncio.sleep(left_s if left_s > 0 else 0)
 
     def journal_fields(self) -> dict[str, object]:
         """Give the fields of the journal's `answer` line."""
