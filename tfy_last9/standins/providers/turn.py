@@ -61,7 +61,7 @@ class Turn:
             await asyncio.sleep(ALIVE_EVERY_S)
             await alive()
             left_s = self.remaining_s(due_s)
-        await asyncio.sleep(left_s if left_s > 0 else 0)
+        await asyncio.sleep(max(0, left_s))
 
     def journal_fields(self) -> dict[str, object]:
         """Give the fields of the journal's `answer` line."""
