@@ -18,7 +18,7 @@ CITY = {"city": "blue sky"}
 def node():
     """The Node that can run the clients, or a skip that says what is missing."""
     program = shutil.which("node")
-    if program is None or not (FOLDER / "node_modules").is_dir():
+    if program is None or not (FOLDER / "node_modules" / ".package-lock.json").is_file():
         why = "no Node clients: `scripts/install-node-clients` installs them (Node 20 or newer)"
         if os.environ.get("CI") == "true":
             pytest.fail(why)
