@@ -68,18 +68,15 @@ def _start_lag(objectives: Sequence[Objective], facts: Validity) -> list[str]:
 
 
 def _workers(manifest: Manifest, accounting: Accounting) -> list[str]:
-    problems = []
+    """Compare what workers say they wrote with what is stored; lost ones say nothing (`soundness`)."""
     seen, expected = len(manifest.workers), manifest.expected_workers
-    if seen != expected:
-        problems.append(f"{seen} of {expected} workers reported")
-    undrained = [str(worker.worker) for worker in manifest.workers if not worker.drained]
-    if undrained:
-        problems.append(f"worker {', '.join(undrained)} vanished before its last rows arrived")
+    if seen != expected or not all(worker.drained for worker in manifest.workers):
+        return []
     claimed = sum(worker.rows for worker in manifest.workers)
     rows = accounting.intended - accounting.unreported
-    if seen == expected and claimed != rows:
-        problems.append(f"workers wrote {claimed:,} ledger rows, but {rows:,} are stored")
-    return problems
+    if claimed == rows:
+        return []
+    return [f"workers wrote {claimed:,} ledger rows, but {rows:,} are stored"]
 
 
 def _warnings(facts: Validity) -> list[str]:

@@ -2,155 +2,36 @@
 
 In a local run master and worker are the same process and the messages are emulated by Locust's runner.
 
-End of a run: a worker that has worked off its share ships its last rows, then says `tfy.done`; both
-travel on one ordered connection, so `done` is the proof that nothing is under way. On an early end the
-master asks for it (`tfy.drain`) before Locust tears anything down: Locust's own way of quitting drops
-what finishes while draining (locustio/locust issues 1426, 1936, 3010).
+Rows come as numbered letters (`letters.py`), acknowledged when they are on disk. The last letter of a
+worker is its farewell: once all up to it are stored, nothing is under way. On an early end the master asks
+for it (`tfy.drain`) before Locust tears anything down: Locust's own way of quitting drops what finishes
+while draining (locustio/locust issues 1426, 1936, 3010).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import gevent
-import locust
+from locust import runners
 from locust.env import Environment
 from locust.runners import MasterRunner
 
 from tfy_last9.adapters.files.scenario import scenario_to_json
 from tfy_last9.adapters.runfolder.folder import RunFolder
-from tfy_last9.arrivals.schedule import planned
 from tfy_last9.model.scenario import Scenario
-from tfy_last9.swarm.spool import Spool
+from tfy_last9.swarm.peers import LOST_AFTER_S, Peer, host_of
+from tfy_last9.swarm.run import Run
 
 LEAD_NS = 500_000_000
 """Between the start message and schedule zero: time for every worker to set up."""
-DRAIN_SLACK_S = 15.0
+DRAIN_SLACK_S = LOST_AFTER_S + 5.0
 SUPERVISE_S = 0.05
-LIVENESS_S = 10.0
+LIVENESS_S = LOST_AFTER_S + 5.0
 """A run may exceed its schedule and time-outs by this much before it is ended by force."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """What the load looks like so far; written each second for whoever watches the run."""
-
-    offered: dict[int, int] = field(default_factory=dict)
-    errors: dict[int, int] = field(default_factory=dict)
-    samples: dict[int, dict[str, Any]] = field(default_factory=dict)
-    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def take(self, data: dict[str, Any]) -> None:
-        """Take one health message."""
-        worker = data["sample"]["worker"]
-        self.samples[worker] = data["sample"]
-        self.offered[worker] = data["offered"]
-        self.errors[worker] = data["errors"]
-        for name, news in data["targets"].items():
-            known = self.targets.setdefault(name, {"finished": 0, "errors": 0, "ttft_p95_ns": None})
-            known["finished"] += news["finished"]
-            known["errors"] += news["errors"]
-            known["ttft_p95_ns"] = news["ttft_p95_ns"] or known["ttft_p95_ns"]
-
-    def document(self) -> dict[str, Any]:
-        """Return the totals over workers."""
-
-        def total(key: str) -> int:
-            return sum(sample[key] for sample in self.samples.values())
-
-        return {
-            "t_ns": time.time_ns(),
-            "offered": sum(self.offered.values()),
-            "errors": sum(self.errors.values()),
-            "started": total("started"),
-            "missed": total("missed"),
-            "finished": total("finished"),
-            "in_flight": total("in_flight"),
-            "targets": self.targets,
-        }
-
-
-class Run:
-    """One run as the master sees it: who takes part, what came in, who said goodbye."""
-
-    def __init__(self, folder: RunFolder, scenario: Scenario, run_id: str) -> None:
-        self.folder = folder
-        self.scenario = scenario
-        self.run_id = run_id
-        self.spool = Spool(folder.work_path)
-        self.progress = Progress()
-        self.start_ns: int | None = None
-        self.indices: dict[str, int] = {}
-        """Client id to worker index of those who took part."""
-        self.farewells: dict[int, dict[str, Any]] = {}
-        self.interrupted = False
-        """True once a signal asked the whole process to quit while the run was on."""
-        self.closed = False
-
-    def missing(self, alive: Callable[[str], bool]) -> list[str]:
-        """Return the clients that are alive and have not said goodbye."""
-        return [
-            client
-            for client, index in self.indices.items()
-            if index not in self.farewells and alive(client)
-        ]
-
-    def close(self) -> None:
-        """Write `swarm.json`. Idempotent."""
-        if self.closed:
-            return
-        self.closed = True
-        self.spool.close()
-        self.spool.replace("swarm.json", self._report())
-
-    def _report(self) -> dict[str, Any]:
-        exhausted = self._exhausted()
-        offered = (
-            planned(self.scenario).total()
-            if exhausted
-            else sum(farewell["offered"] for farewell in self.farewells.values())
-        )
-        problems = [
-            farewell["problem"] for farewell in self.farewells.values() if "problem" in farewell
-        ]
-        if self.spool.failure is not None:
-            problems.append(f"a file of the run could not be written: {self.spool.failure}")
-        return {
-            "workers": [self._worker(index) for index in sorted(self.indices.values())],
-            "expected_workers": len(self.indices),
-            "offered": offered,
-            "start_ns": self.start_ns,
-            "ended": "schedule" if exhausted else "interrupted" if self.interrupted else "stopped",
-            "stopped_targets": self._stopped_targets(),
-            "problems": problems,
-            "locust": locust.__version__,
-        }
-
-    def _exhausted(self) -> bool:
-        """Tell whether the schedule ran to its end on every worker that lived to say so."""
-        return bool(self.farewells) and all(
-            farewell["exhausted"] for farewell in self.farewells.values()
-        )
-
-    def _worker(self, index: int) -> dict[str, Any]:
-        farewell = self.farewells.get(index)
-        if farewell is None:
-            return {"worker": index, "epoch_ns": 0, "rows": 0, "drained": False}
-        known = {name: farewell[name] for name in ("worker", "epoch_ns", "rows")}
-        return known | {"drained": True}
-
-    def _stopped_targets(self) -> list[dict[str, Any]]:
-        merged: dict[str, dict[str, Any]] = {}
-        for farewell in self.farewells.values():
-            for stop in farewell["stopped"]:
-                if stop["target"] in merged:
-                    merged[stop["target"]]["skipped"] += stop["skipped"]
-                else:
-                    merged[stop["target"]] = dict(stop)
-        return [merged[name] for name in sorted(merged)]
 
 
 class Master:
@@ -166,10 +47,13 @@ class Master:
         self._open_run = open_run
         self._on_end = on_end
         self.run: Run | None = None
+        self._peers: dict[str, Peer] = {}
         runner: Any = environment.runner
-        runner.register_message("tfy.rows", self._on_rows)
-        runner.register_message("tfy.health", self._on_health)
-        runner.register_message("tfy.done", self._on_done)
+        if isinstance(runner, MasterRunner):
+            runners.HEARTBEAT_LIVENESS = LOST_AFTER_S  # in heartbeats, one a second
+        runner.register_message("tfy.hello", self._on_hello)
+        runner.register_message("tfy.ping", self._on_ping)
+        runner.register_message("tfy.letter", self._on_letter)
         events = environment.events
         events.quitting.add_listener(self._on_quitting)
         events.test_start.add_listener(self._on_test_start)
@@ -200,6 +84,7 @@ class Master:
         run.start_ns = time.time_ns() + LEAD_NS
         clients = self._clients()
         run.indices = {client: number for number, client in enumerate(clients)}
+        run.problems += self._strangers(clients)
         message = {
             "run_id": run.run_id,
             "scenario": scenario_to_json(run.scenario),
@@ -218,29 +103,44 @@ class Master:
         taking_part = runner.clients.running + runner.clients.spawning + runner.clients.ready
         return sorted((node.id for node in taking_part), key=runner.get_worker_index)
 
+    def _strangers(self, clients: list[str]) -> list[str]:
+        """Name the workers that run another version: their rows may mean something else."""
+        mine = version("tfy-last9")
+        known = [(client, self._peers.get(client)) for client in clients]
+        return [
+            f"the worker on {host_of(client)} runs tfy-last9 {peer.version}, the master {mine}:"
+            " install the same version on both"
+            for client, peer in known
+            if peer is not None and peer.version != mine
+        ]
+
     def _is_alive(self, client: str) -> bool:
         runner: Any = self._environment.runner
         if not isinstance(runner, MasterRunner):
             return True
         node = runner.clients.get(client)
-        return node is not None and node.state != "missing"
+        peer = self._peers.get(client)
+        gone = peer is not None and peer.is_gone
+        return node is not None and node.state != "missing" and not gone
 
-    def _on_rows(self, msg: Any, **_: Any) -> None:
-        if (run := self._addressed(msg)) is not None:
-            run.spool.rows(msg.data["worker"], msg.data["rows"])
+    def _on_hello(self, msg: Any, **_: Any) -> None:
+        self._peers[msg.node_id] = Peer.read(msg.data)
 
-    def _on_health(self, msg: Any, **_: Any) -> None:
+    def _on_ping(self, msg: Any, **_: Any) -> None:
+        self._answer("tfy.pong", msg, msg.data | {"utc_ns": time.time_ns()})
+
+    def _on_letter(self, msg: Any, **_: Any) -> None:
         run = self._addressed(msg)
-        if run is None:
-            return
-        sample = msg.data["sample"]
-        run.spool.health(sample["worker"], sample)
-        run.progress.take(msg.data)
-        run.spool.replace("progress.json", run.progress.document())
+        if run is not None:
+            address = {"run_id": run.run_id, "worker": msg.data["worker"]}
+            run.take(
+                msg.data,
+                lambda through: self._answer("tfy.ack", msg, address | {"through": through}),
+            )
 
-    def _on_done(self, msg: Any, **_: Any) -> None:
-        if (run := self._addressed(msg)) is not None:
-            run.farewells[msg.data["worker"]] = msg.data
+    def _answer(self, kind: str, msg: Any, data: dict[str, Any]) -> None:
+        runner: Any = self._environment.runner
+        runner.send_message(kind, data, msg.node_id)
 
     def _addressed(self, msg: Any) -> Run | None:
         """Return the run a message is about, if it is still open: a restarted test has another."""

@@ -28,7 +28,8 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.errors import ExitCode, TfyError
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm import guard, interrupt
-from tfy_last9.swarm.master import Master, Run
+from tfy_last9.swarm.master import Master
+from tfy_last9.swarm.run import Run
 from tfy_last9.swarm.worker import Worker
 
 SPAWN_RATE_PER_S = 100
@@ -96,7 +97,7 @@ def _complain(error: TfyError) -> None:
 def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
     interrupt.deliver_to_main_greenlet()
     gateway = gateway_settings(_settings())
-    if not environment.stop_timeout:
+    if not environment.stop_timeout and not isinstance(runner, WorkerRunner):
         environment.stop_timeout = _scenario().limits.total_s + 1
     if not isinstance(runner, MasterRunner):
         environment.tfy_worker = Worker(environment, gateway)

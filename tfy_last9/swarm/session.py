@@ -16,9 +16,12 @@ from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm.breaker import Breaker
 from tfy_last9.swarm.call import Answer, Driver
+from tfy_last9.swarm.clocks import ClockSync
 from tfy_last9.swarm.health import Counts, HealthMeter
+from tfy_last9.swarm.peers import LOST_AFTER_S
 from tfy_last9.swarm.pool import UserPool
-from tfy_last9.swarm.record import Epoch, Recorder
+from tfy_last9.swarm.record import Epoch, Recorder, clock_facts
+from tfy_last9.swarm.relay import Outbox
 from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0
@@ -26,8 +29,6 @@ SHIP_EVERY_S = 1.0
 ABORT_S = 2.0
 """Long enough for aborted requests to write their rows."""
 _NS_PER_S = 1_000_000_000
-Send = Callable[[str, dict[str, Any]], None]
-"""Sends a message of a type to the master (or, in a local run, to ourselves)."""
 Fire = Callable[[LedgerRow], None]
 """Tells Locust's own statistics about a finished request."""
 
@@ -59,17 +60,20 @@ class Session:
         self,
         scenario: Scenario,
         part: Share,
+        epoch: Epoch,
         driver: Driver,
         pool: UserPool,
-        send: Send,
+        outbox: Outbox,
         fire: Fire,
+        clock: ClockSync | None = None,
     ) -> None:
         self._part = part
+        self._epoch = epoch
         self._driver = driver
         self._pool = pool
-        self._send = send
+        self._outbox = outbox
         self._fire = fire
-        self._epoch = Epoch.now()
+        self._clock = clock
         self._recorder = Recorder(scenario, part.run_id, part.worker, self._epoch)
         self._arrivals: Iterator[Arrival] = share(scenario, part.worker, part.workers)
         self._targets = [target.name for target in scenario.targets]
@@ -78,7 +82,6 @@ class Session:
         self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
         self._rows: list[LedgerRow] = []
         self._shipped = 0
-        self._batches = 0
         self._exhausted = False
         self._finished = False
         self._greenlets: list[Any] = []
@@ -86,8 +89,7 @@ class Session:
 
     def start(self) -> None:
         """Begin feeding users; schedule zero is `start_ns`, normally a moment ahead."""
-        ahead_ns = self._part.start_ns - time.time_ns()
-        self._recorder.zero_ns = time.monotonic_ns() + ahead_ns
+        self._recorder.zero_ns = self._epoch.monotonic_of(self._part.start_ns)
         self._meter.start()
         self._pool.when_dropped(self._drop)
         self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
@@ -122,8 +124,12 @@ class Session:
         self.counts.finished += 1
 
     def drain(self, timeout_s: float) -> None:
-        """Send nothing new, wait for what is in flight, give up on the rest, then `finish`."""
+        """Send nothing new, wait for what is in flight, give up on the rest, then `finish`.
+
+        Returns when the master has everything, or was silent for too long.
+        """
         if self._finished:
+            self._outbox.settle(LOST_AFTER_S)
             return
         self._pool.close()
         self._stop_feeding()
@@ -145,9 +151,10 @@ class Session:
         self._stop_feeding()
         self._pool.close()
         self._ship()
-        self._send("tfy.done", self._farewell())
+        self._outbox.put({"farewell": self._farewell()})
         self._meter.stop()
         self._driver.close()
+        self._outbox.settle(LOST_AFTER_S)
 
     def _farewell(self) -> dict[str, Any]:
         return {
@@ -157,6 +164,8 @@ class Session:
             "rows": self._shipped,
             "offered": self.counts.offered,
             "exhausted": self._exhausted,
+            "resent": self._outbox.resent,
+            **clock_facts(self._epoch, self._clock),
             "stopped": [
                 {
                     "target": target,
@@ -203,21 +212,16 @@ class Session:
 
     def _ship(self) -> None:
         rows, self._rows = self._rows, []
-        if rows:
-            self._shipped += len(rows)
-            self._batches += 1
-            lines = b"".join(_line(row) for row in rows)
-            batch = {"worker": self._part.worker, "batch": self._batches, "rows": lines}
-            self._send("tfy.rows", batch | {"run_id": self._part.run_id})
-        sample = self._meter.sample(self.counts)
-        progress = {name: _summary(target) for name, target in self._progress.items()}
-        self._progress.clear()
-        counts = {
-            "run_id": self._part.run_id,
+        self._shipped += len(rows)
+        now_ns = self._epoch.utc_of(time.monotonic_ns())
+        news = {
+            "sample": self._meter.sample(self.counts, now_ns),
+            "targets": {name: _summary(target) for name, target in self._progress.items()},
             "offered": self.counts.offered,
             "errors": self.counts.errors,
         }
-        self._send("tfy.health", {"sample": sample, "targets": progress} | counts)
+        self._progress.clear()
+        self._outbox.put({"news": news}, b"".join(_line(row) for row in rows))
 
     def _note(self, row: LedgerRow) -> None:
         progress = self._progress[row.target]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from locust.env import Environment
+from locust.exception import RPCError, RPCSendError
 from locust.runners import WorkerRunner
 
 from tfy_last9.adapters.environment import GatewaySettings, arm_gateways, read_environment
@@ -15,10 +17,17 @@ from tfy_last9.model.scenario import Driver as DriverName
 from tfy_last9.model.scenario import Limits, Scenario
 from tfy_last9.swarm.arms import ArmsDriver
 from tfy_last9.swarm.call import Driver
+from tfy_last9.swarm.clocks import ClockSync
+from tfy_last9.swarm.peers import Peer
 from tfy_last9.swarm.pool import UserPool
+from tfy_last9.swarm.record import Epoch
+from tfy_last9.swarm.relay import Outbox
 from tfy_last9.swarm.session import Session, Share, failed_farewell
 
+_log = logging.getLogger(__name__)
 _NS_PER_MS = 1_000_000
+CLOCK_WAIT_S = 2.0
+"""How long a start waits for the master's time; without it the worker's own clock is used, and said so."""
 
 
 class Refused(Exception):
@@ -33,7 +42,14 @@ class Worker:
         self._gateway = gateway
         self.pool = UserPool()
         self._session: Session | None = None
+        self._outbox: Outbox | None = None
+        self._clock: ClockSync | None = None
         runner: Any = environment.runner
+        if isinstance(runner, WorkerRunner):
+            runner.register_message("tfy.pong", self._on_pong)
+            runner.send_message("tfy.hello", Peer.myself().as_data())
+            self._clock = ClockSync(lambda data: self._send("tfy.ping", data))
+        runner.register_message("tfy.ack", self._on_ack)
         runner.register_message("tfy.start", self._on_start, concurrent=True)
         runner.register_message("tfy.drain", self._on_drain, concurrent=True)
         events = environment.events
@@ -48,18 +64,36 @@ class Worker:
 
     def _on_test_start(self, **_: Any) -> None:
         self.pool.reopen()
+        if self._clock is not None:
+            self._clock.again()
 
     def _on_start(self, msg: Any, **_: Any) -> None:
         data = msg.data
         part = Share(data["run_id"], data["worker"], data["workers"], data["start_ns"])
+        if self._outbox is not None:
+            self._outbox.close()
+        outbox = self._outbox = Outbox(part.run_id, part.worker, self._post)
         try:
             scenario = scenario_from_json(data["scenario"])
             driver = make_arms_driver(scenario, self._gateway)
-            self._session = Session(scenario, part, driver, self.pool, self._send, self._fire)
-            self._session.start()
+            epoch = Epoch.by(self._clock, CLOCK_WAIT_S)
+            session = Session(
+                scenario, part, epoch, driver, self.pool, outbox, self._fire, self._clock
+            )
+            self._session = session
+            session.start()
         except Exception as error:  # nobody else would notice: Locust only logs it
-            self._send("tfy.done", failed_farewell(part, error))
+            outbox.put({"farewell": failed_farewell(part, error)})
             raise
+
+    def _on_pong(self, msg: Any, **_: Any) -> None:
+        if self._clock is not None:
+            self._clock.answer(msg.data)
+
+    def _on_ack(self, msg: Any, **_: Any) -> None:
+        outbox, part = self._outbox, msg.data
+        if outbox is not None and outbox.is_addressed(part["run_id"], part["worker"]):
+            outbox.acknowledge(part["through"])
 
     def _on_drain(self, **_: Any) -> None:
         if self._session is not None:
@@ -72,13 +106,20 @@ class Worker:
         """Drain before Locust tears down: it would stop the test only after the last report."""
         self._on_drain()
 
-    def _send(self, kind: str, data: dict[str, Any]) -> None:
+    def _post(self, data: dict[str, Any]) -> None:
         runner: Any = self._environment.runner
-        if kind == "tfy.done" and isinstance(runner, WorkerRunner):
+        if "farewell" in data and isinstance(runner, WorkerRunner):
             # Locust's own last report would come after the master has stopped listening. Private, but
             # the only way; tests/contract holds that it exists.
             runner._send_stats()  # noqa: SLF001 - see above
-        runner.send_message(kind, data)
+        runner.send_message("tfy.letter", data)
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        runner: Any = self._environment.runner
+        try:
+            runner.send_message(kind, data)
+        except (RPCError, RPCSendError):  # cut off: the next one will tell
+            _log.info("%s was not sent", kind)
 
     def _fire(self, row: LedgerRow) -> None:
         """One `request` event per request; time to first token as a side entry, so that totals stay right."""
