@@ -25,6 +25,7 @@ from tfy_last9.cli import judging
 from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
 from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.crew import MASTER_PORT, Crew, worker
 from tfy_last9.cli.doctor import DoctorRequest, examine
 from tfy_last9.cli.exporting import export, export_after
 from tfy_last9.cli.from_last9 import app as scenarios
@@ -85,6 +86,7 @@ app.command()(init)
 app.command()(export)
 app.command("keep")(keep_run)
 app.add_typer(scenarios, name="scenario")
+app.command()(worker)
 
 
 @app.command()
@@ -106,6 +108,13 @@ def gate(
         bool, typer.Option("--client-only", help="Judge the client's ledger alone, without Last9.")
     ] = False,
     processes: Annotated[int, typer.Option(min=1, help="Locust worker processes.")] = 1,
+    expect_workers: Annotated[
+        int, typer.Option(min=0, help="Wait for so many `tfy-last9 worker`, which send the load.")
+    ] = 0,
+    master_bind_host: Annotated[
+        str, typer.Option(help="Where workers reach this gate; 0.0.0.0: from other machines.")
+    ] = "127.0.0.1",
+    master_bind_port: Annotated[int, typer.Option(help="Port for workers.")] = MASTER_PORT,
     rate: Annotated[str | None, typer.Option(help="Arrivals in all phases, as 80/s.")] = None,
     duration: Annotated[
         str | None, typer.Option(help="Length of the judged part, as 30s or 5m.")
@@ -146,7 +155,7 @@ def gate(
         sandbox_port=sandbox_port,
         faults=tuple(fault or ()),
         client_only=client_only,
-        workers=processes,
+        crew=Crew(processes, expect_workers, master_bind_host, master_bind_port),
         rate_per_s=_parsed(parse_rate, rate),
         duration_s=_parsed(parse_duration, duration),
         seed=seed,

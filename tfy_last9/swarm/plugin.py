@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import orjson
 from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -105,6 +106,7 @@ def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
         plugin = _Plugin(environment, gateway.url)
         environment.tfy_plugin = plugin
         environment.tfy_master = Master(environment, plugin.open_run, plugin.on_end)
+        environment.events.worker_connect.add_listener(plugin.on_worker_connect)
     if _given_folder() is not None:
         gevent.spawn(_follow_parent, runner, os.getppid())
     if web_ui is not None:
@@ -128,6 +130,7 @@ class _Plugin:
         self._environment = environment
         self._gateway_url = gateway_url
         self._judging: Any = None
+        self._joined: set[str] = set()
         self.exit_code: int | None = None
 
     def open_run(self) -> tuple[RunFolder, Scenario, str]:
@@ -152,6 +155,14 @@ class _Plugin:
         if _given_folder() is None:
             self._judging = gevent.spawn(self._judge, run.folder)
 
+    def on_worker_connect(self, client_id: str, **_: Any) -> None:
+        """Tell the gate how many workers have joined."""
+        folder = _given_folder()
+        if folder is not None:
+            self._joined.add(client_id)
+            document = orjson.dumps({"joined": len(self._joined)})
+            (folder.work_path / "joined.json").write_bytes(document)
+
     def settle(self) -> int | None:
         """Wait for the verdict; None when there was no run, or when the gate judges."""
         if self._judging is not None:
@@ -167,7 +178,9 @@ class _Plugin:
 def _on_quitting(environment: Any, **_: Any) -> None:
     """Set Locust's exit code from the verdict, never from its own failure count."""
     plugin: _Plugin | None = getattr(environment, "tfy_plugin", None)
-    if plugin is None:
+    if plugin is None:  # a worker: the master decides how the run went
+        left = "TFY_JOINED" in _settings() and environment.tfy_worker.left_early
+        environment.process_exit_code = int(ExitCode.INTERRUPTED if left else ExitCode.PASS)
         return
     environment.tfy_master.end_early()
     if _given_folder() is not None:

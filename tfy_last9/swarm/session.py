@@ -119,6 +119,11 @@ class Session:
             self._note(row)
         self._fire(row)
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the session has said goodbye."""
+        return self._finished
+
     def _drop(self, arrival: Arrival) -> None:
         self._rows.append(self._recorder.unsent(arrival, Outcome.ABORTED, "user_stopped"))
         self.counts.finished += 1

@@ -42,6 +42,8 @@ class Worker:
         self._gateway = gateway
         self.pool = UserPool()
         self._session: Session | None = None
+        self.left_early = False
+        """True once this process was asked to quit in the middle of a run."""
         self._outbox: Outbox | None = None
         self._clock: ClockSync | None = None
         runner: Any = environment.runner
@@ -104,6 +106,7 @@ class Worker:
 
     def _on_quitting(self, **_: Any) -> None:
         """Drain before Locust tears down: it would stop the test only after the last report."""
+        self.left_early = self._session is not None and not self._session.is_over
         self._on_drain()
 
     def _post(self, data: dict[str, Any]) -> None:
