@@ -159,10 +159,11 @@ def _write_health(database: duckdb.DuckDBPyConnection, folder: RunFolder) -> Non
 
 def _rebuild(database: duckdb.DuckDBPyConnection, folder: RunFolder, manifest: Manifest) -> None:
     """Write `unreported.parquet`: what the seed says of requests that left no row."""
-    if manifest.counters is None or not manifest.counters.unreported:
+    counters = manifest.counters
+    if counters is None or not counters.unreported:
         return
     lines = folder.work_path / "unreported.ndjson"
-    if write_unreported(lines, manifest, lost_arrivals(database, manifest)):
+    if write_unreported(lines, manifest, lost_arrivals(database, manifest, counters.offered)):
         rows = read_lines([lines], ledger_columns())
         write_parquet(database, f"SELECT * FROM ({rows}) ORDER BY seq", folder.unreported_path)  # noqa: S608 - column names are constants
 

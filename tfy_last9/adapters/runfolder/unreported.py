@@ -21,24 +21,28 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tfy_last9.model.run import Manifest
+    from tfy_last9.model.run import Manifest, WorkerFacts
 
 CHUNK = 100_000
 
 
 def lost_arrivals(
-    database: duckdb.DuckDBPyConnection, manifest: Manifest
+    database: duckdb.DuckDBPyConnection, manifest: Manifest, offered: int
 ) -> Iterator[tuple[int, Arrival]]:
-    """Yield worker and arrival of every planned request that has no row in the view `ledger`."""
-    workers = manifest.workers
-    for facts in workers:
-        stored = _stored(database, facts.worker, len(workers))
-        is_whole_share = manifest.ended == "schedule" and not facts.drained
-        offered = None if is_whole_share else facts.offered
-        arrivals = islice(share(manifest.scenario, facts.worker, len(workers)), offered)
-        for number, arrival in enumerate(arrivals):
-            if number >= len(stored) or not stored[number]:
-                yield facts.worker, arrival
+    """Yield worker and arrival of every request that was offered and has no row in the view `ledger`."""
+    stored = _stored(database, offered)
+    workers: tuple[WorkerFacts | None, ...] = (
+        manifest.workers or (None,) * manifest.expected_workers
+    )
+    for index, facts in enumerate(workers):
+        whole = facts is None or (manifest.ended == "schedule" and not facts.drained)
+        known = None if whole or facts is None else facts.offered
+        arrivals = islice(share(manifest.scenario, index, len(workers)), known)
+        for arrival in arrivals:
+            if whole and arrival.seq >= offered:
+                break
+            if arrival.seq >= len(stored) or not stored[arrival.seq]:
+                yield index, arrival
 
 
 def write_unreported(path: Path, manifest: Manifest, lost: Iterable[tuple[int, Arrival]]) -> int:
@@ -69,14 +73,12 @@ def write_unreported(path: Path, manifest: Manifest, lost: Iterable[tuple[int, A
     return count
 
 
-def _stored(database: duckdb.DuckDBPyConnection, worker: int, workers: int) -> bytearray:
-    """Return 1 for each position in a worker's share that has a row: one byte a request."""
-    found = bytearray()
-    rows = database.execute(
-        "SELECT seq // ? FROM ledger WHERE worker = ? ORDER BY 1", [workers, worker]
-    )
+def _stored(database: duckdb.DuckDBPyConnection, offered: int) -> bytearray:
+    """Return 1 for each sequence number that has a row: one byte a request."""
+    found = bytearray(offered)
+    rows = database.execute("SELECT seq FROM ledger ORDER BY 1")
     while chunk := rows.fetchmany(CHUNK):
-        for (position,) in chunk:
-            found.extend(bytes(position + 1 - len(found)))
-            found[position] = 1
+        for (seq,) in chunk:
+            found.extend(bytes(max(0, seq + 1 - len(found))))
+            found[seq] = 1
     return found
