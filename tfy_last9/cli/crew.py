@@ -33,6 +33,7 @@ class Crew:
     """Workers that join from elsewhere; 0: this machine alone sends."""
     bind_host: str = "127.0.0.1"
     bind_port: int = MASTER_PORT
+    locustfile: Path = LOCUSTFILE
 
     @property
     def workers(self) -> int:
@@ -86,12 +87,28 @@ class Crew:
         return f"waiting for workers: {joined} of {self.expected} joined"
 
 
+LocustfileOption = Annotated[
+    Path | None,
+    typer.Option(help="Users of your own (GatewayUser or ScenarioUser); master and workers alike."),
+]
+
+
+def checked_locustfile(path: Path | None) -> Path:
+    """Return the file to run, ours by default; raises `ConfigurationError` when it is not there."""
+    if path is not None and not path.is_file():
+        raise ConfigurationError(
+            f"--locustfile {path} is no file", hint="see locustfiles/users.py for one to start from"
+        )
+    return (path or LOCUSTFILE).resolve()
+
+
 def worker(
     master_host: Annotated[
         str, typer.Option(help="Host of the gate, or of `locust --master`.")
     ] = "127.0.0.1",
     master_port: Annotated[int, typer.Option(help="Its port.")] = MASTER_PORT,
     processes: Annotated[int, typer.Option(min=1, help="Workers on this machine.")] = 1,
+    locustfile: LocustfileOption = None,
 ) -> None:
     """Join a distributed run and send a share of its load; ends when the run does.
 
@@ -103,7 +120,8 @@ def worker(
     environment = read_environment()
     gateway_settings(environment)
     Console().say(f"worker: joining {master_host}:{master_port}; Ctrl-C leaves")
-    command = [sys.executable, "-m", "tfy_last9.swarm.join", "-f", str(LOCUSTFILE), "--worker"]
+    file = checked_locustfile(locustfile)
+    command = [sys.executable, "-m", "tfy_last9.swarm.join", "-f", str(file), "--worker"]
     command += ["--master-host", master_host, "--master-port", str(master_port)]
     command += ["--processes", str(processes)] if processes > 1 else []
     _become(command, environment)

@@ -151,6 +151,11 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
             f"--rate and --duration do not fit {scenario.arrivals} arrivals, which set rates and times",
             hint="change the scenario file",
         )
+    if scenario.is_closed and request.rate_per_s:
+        raise ConfigurationError(
+            "--rate does not fit a closed loop, in which answers set the rate",
+            hint="change `users` or `think` in the scenario file",
+        )
     if request.rate_per_s is not None:
         phases = tuple(replace(phase, rate_per_s=request.rate_per_s) for phase in phases)
     if request.duration_s is not None:

@@ -17,7 +17,7 @@ import orjson
 from tfy_last9.adapters.environment import GatewaySettings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli.console import Console
-from tfy_last9.cli.crew import LOCUSTFILE, UNWANTED, Crew
+from tfy_last9.cli.crew import UNWANTED, Crew
 from tfy_last9.errors import TfyError
 from tfy_last9.model.scenario import OnInconclusive, Scenario
 
@@ -106,7 +106,7 @@ def _last_error(log: Path) -> str:
 
 
 def _command(scenario: Scenario, crew: Crew) -> list[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    command = [sys.executable, "-m", "locust", "-f", str(crew.locustfile), "--headless"]
     command += [
         "--users",
         str(scenario.limits.users),

@@ -25,7 +25,7 @@ from tfy_last9.cli import judging
 from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
 from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
-from tfy_last9.cli.crew import MASTER_PORT, Crew, worker
+from tfy_last9.cli.crew import MASTER_PORT, Crew, LocustfileOption, checked_locustfile, worker
 from tfy_last9.cli.doctor import DoctorRequest, examine
 from tfy_last9.cli.exporting import export, export_after
 from tfy_last9.cli.from_last9 import app as scenarios
@@ -115,6 +115,7 @@ def gate(
         str, typer.Option(help="Where workers reach this gate; 0.0.0.0: from other machines.")
     ] = "127.0.0.1",
     master_bind_port: Annotated[int, typer.Option(help="Port for workers.")] = MASTER_PORT,
+    locustfile: LocustfileOption = None,
     rate: Annotated[str | None, typer.Option(help="Arrivals in all phases, as 80/s.")] = None,
     duration: Annotated[
         str | None, typer.Option(help="Length of the judged part, as 30s or 5m.")
@@ -155,7 +156,10 @@ def gate(
         sandbox_port=sandbox_port,
         faults=tuple(fault or ()),
         client_only=client_only,
-        crew=Crew(processes, expect_workers, master_bind_host, master_bind_port),
+        crew=Crew(
+            *(processes, expect_workers, master_bind_host, master_bind_port),
+            locustfile=checked_locustfile(locustfile),
+        ),
         rate_per_s=_parsed(parse_rate, rate),
         duration_s=_parsed(parse_duration, duration),
         seed=seed,

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-import tfy_last9
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.from_last9 import first_scenario
 from tfy_last9.errors import BrokenRun
@@ -50,7 +49,7 @@ def init(
 
 def samples_root() -> Path:
     """Return where the samples are: inside an installed wheel, or the root of a checkout."""
-    package = Path(tfy_last9.__file__).parent
+    package = Path(__file__).parent.parent
     for root in (package / "samples", package.parent):
         if all((root / name).is_dir() for name in SAMPLES):
             return root

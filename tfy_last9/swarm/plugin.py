@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from tfy_last9.adapters.environment import gateway_settings, read_environment
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.opening import RunRequest, open_run
 from tfy_last9.adapters.runfolder.folder import RunFolder
-from tfy_last9.errors import ExitCode, TfyError
+from tfy_last9.errors import ConfigurationError, ExitCode, TfyError
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm import guard, interrupt
 from tfy_last9.swarm.master import Master
 from tfy_last9.swarm.run import Run
-from tfy_last9.swarm.worker import Worker
+from tfy_last9.swarm.solo import Solo
+from tfy_last9.swarm.users import GatewayUser
+from tfy_last9.swarm.worker import Worker, make_arms_driver
 
 SPAWN_RATE_PER_S = 100
 """Users are waiting greenlets; Locust warns above this rate per worker."""
@@ -100,6 +103,13 @@ def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
     gateway = gateway_settings(_settings())
     if not environment.stop_timeout and not isinstance(runner, WorkerRunner):
         environment.stop_timeout = _scenario().limits.total_s + 1
+    if runner is None:  # `run_single_user`
+        environment.tfy_worker = Solo(
+            environment, _scenario(), make_arms_driver(_scenario(), gateway)
+        )
+        return
+    if not isinstance(runner, WorkerRunner):
+        _check_users(environment.user_classes, _scenario())
     if not isinstance(runner, MasterRunner):
         environment.tfy_worker = Worker(environment, gateway)
     if not isinstance(runner, WorkerRunner):
@@ -113,6 +123,16 @@ def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
         options = environment.parsed_options
         guard.check_binding(options.web_host, has_login=options.web_login)
         guard.protect(web_ui, gateway.url, has_login=options.web_login)
+
+
+def _check_users(user_classes: Sequence[type], scenario: Scenario) -> None:
+    for kind in user_classes:
+        if issubclass(kind, GatewayUser) and not scenario.is_closed:
+            raise ConfigurationError(
+                f"{kind.__name__} decides itself when to send, but scenario {scenario.name!r} has"
+                f" {scenario.arrivals} arrivals",
+                hint="give the scenario `arrivals: {kind: closed, users: 20}`, or use ScenarioUser",
+            )
 
 
 def _follow_parent(runner: Any, parent: int) -> None:

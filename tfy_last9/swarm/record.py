@@ -9,7 +9,7 @@ from tfy_last9.arrivals.arms import destinations
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Cache, Scenario
-from tfy_last9.swarm.call import Answer, Call
+from tfy_last9.swarm.call import Answer, Call, Wish
 from tfy_last9.swarm.clocks import ClockSync, Reading
 from tfy_last9.wire.chat import opened_by_nonce
 from tfy_last9.wire.gateway import (
@@ -87,9 +87,10 @@ class Recorder:
         self.zero_ns = 0
         """Monotonic instant of schedule zero; set when the run starts."""
 
-    def call(self, arrival: Arrival) -> Call:
-        """Return the request an arrival stands for."""
+    def call(self, arrival: Arrival, wish: Wish | None = None) -> Call:
+        """Return the request an arrival stands for, as the user wishes it if it has one."""
         target, arm = self._targets[arrival.target, arrival.arm]
+        target = target if wish is None else wish.applied_to(target)
         request_id = f"{self._run_id}.{arrival.seq}"
         trace_id, span_id = trace_ids(request_id)
         labels = dict(self._scenario.metadata) | {
@@ -106,7 +107,7 @@ class Recorder:
             METADATA_HEADER: metadata_header(labels),
             "traceparent": traceparent(trace_id, span_id),
         }
-        prompt = self._scenario.prompts[arrival.prompt]
+        prompt = self._scenario.prompts[arrival.prompt] if wish is None else wish.prompt
         if self._scenario.cache is Cache.COLD:
             prompt = opened_by_nonce(prompt, request_id)
         return Call(arrival, request_id, target, prompt, headers, trace_id, arm)

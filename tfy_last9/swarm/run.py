@@ -125,7 +125,7 @@ class Run:
         workers = [self._worker(*item) for item in sorted(self.indices.items(), key=_by_index)]
         offered = sum(worker["offered"] for worker in workers)
         if exhausted and not all(worker["drained"] for worker in workers):
-            offered = planned(self.scenario).total()
+            offered = planned(self.scenario).total() or offered
         problems = [*self.problems]
         problems += [said["problem"] for said in self.farewells.values() if "problem" in said]
         if self.spool.failure is not None:

@@ -11,12 +11,14 @@ from typing import Any
 import gevent
 import orjson
 
+from tfy_last9.arrivals.closed import ClosedLoop
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm.breaker import Breaker
-from tfy_last9.swarm.call import Answer, Driver
+from tfy_last9.swarm.call import Answer, Driver, Wish
 from tfy_last9.swarm.clocks import ClockSync
+from tfy_last9.swarm.closed import ClosedFeed
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.peers import LOST_AFTER_S
 from tfy_last9.swarm.pool import UserPool
@@ -26,6 +28,8 @@ from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0
 """A worker that is killed loses at most this much of its ledger."""
+STOPPED_PAUSE_S = 1.0
+"""Of a closed-loop user whose target was stopped."""
 ABORT_S = 2.0
 """Long enough for aborted requests to write their rows."""
 _NS_PER_S = 1_000_000_000
@@ -76,6 +80,11 @@ class Session:
         self._clock = clock
         self._recorder = Recorder(scenario, part.run_id, part.worker, self._epoch)
         self._arrivals: Iterator[Arrival] = share(scenario, part.worker, part.workers)
+        self.closed: ClosedFeed | None = None
+        """Where users of a closed loop ask; None in an open run, which its schedule feeds."""
+        if scenario.is_closed:
+            loop = ClosedLoop(scenario, part.worker, part.workers)
+            self.closed = ClosedFeed(scenario, loop, pool, self._count_asked)
         self._targets = [target.name for target in scenario.targets]
         self._breaker = Breaker()
         self._meter = HealthMeter(part.worker)
@@ -92,16 +101,20 @@ class Session:
         self._recorder.zero_ns = self._epoch.monotonic_of(self._part.start_ns)
         self._meter.start()
         self._pool.when_dropped(self._drop)
-        self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
+        closed = self.closed
+        feed = gevent.spawn(self._feed_closed, closed) if closed else gevent.spawn(self._feed)
+        self._greenlets = [feed, gevent.spawn(self._tick)]
 
-    def serve(self, arrival: Arrival) -> None:
+    def serve(self, arrival: Arrival, wish: Wish | None = None) -> LedgerRow:
         """Send one arrival's request and write its row, whatever happens to it."""
         if self._breaker.is_stopped(self._targets[arrival.target]):
             row = self._recorder.unsent(arrival, Outcome.ABORTED, "target_stopped")
             self._rows.append(row)
             self.counts.finished += 1
-            return
-        call = self._recorder.call(arrival)
+            if self.closed is not None:  # nothing else would slow its users down
+                gevent.sleep(STOPPED_PAUSE_S)
+            return row
+        call = self._recorder.call(arrival, wish)
         answer = Answer(started_ns=time.monotonic_ns())
         self._meter.started_late_by(answer.started_ns - self._recorder.zero_ns - arrival.due_ns)
         self.counts.started += 1
@@ -118,6 +131,7 @@ class Session:
             self._rows.append(row)
             self._note(row)
         self._fire(row)
+        return row
 
     @property
     def is_over(self) -> bool:
@@ -183,6 +197,8 @@ class Session:
         }
 
     def _stop_feeding(self) -> None:
+        if self.closed is not None:
+            self.closed.end()
         for greenlet in self._greenlets:
             if greenlet is not gevent.getcurrent():
                 greenlet.kill(block=False)
@@ -199,6 +215,15 @@ class Session:
                 self.counts.missed += 1
                 self._rows.append(self._recorder.unsent(arrival, Outcome.MISSED, None))
         self._exhausted = True
+
+    def _feed_closed(self, closed: ClosedFeed) -> None:
+        """Let users ask until the time is over."""
+        closed.run(self._recorder.zero_ns)
+        self._exhausted = True
+        self._pool.close()
+
+    def _count_asked(self) -> None:
+        self.counts.offered += 1
 
     def _tick(self) -> None:
         """Ship rows and health once a second, and end the session when its schedule is done."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from gevent.event import Event
 from locust.env import Environment
-from locust.exception import RPCError, RPCSendError
+from locust.exception import RPCError, RPCSendError, StopUser
 from locust.runners import WorkerRunner
 
 from tfy_last9.adapters.environment import GatewaySettings, arm_gateways, read_environment
 from tfy_last9.adapters.files.scenario import scenario_from_json
 from tfy_last9.arrivals.schedule import Arrival
-from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.model.request import LedgerRow
 from tfy_last9.model.scenario import Driver as DriverName
 from tfy_last9.model.scenario import Limits, Scenario
 from tfy_last9.swarm.arms import ArmsDriver
-from tfy_last9.swarm.call import Driver
+from tfy_last9.swarm.call import Driver, Wish
 from tfy_last9.swarm.clocks import ClockSync
+from tfy_last9.swarm.firing import tell_locust
 from tfy_last9.swarm.peers import Peer
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch
@@ -25,13 +27,8 @@ from tfy_last9.swarm.relay import Outbox
 from tfy_last9.swarm.session import Session, Share, failed_farewell
 
 _log = logging.getLogger(__name__)
-_NS_PER_MS = 1_000_000
 CLOCK_WAIT_S = 2.0
 """How long a start waits for the master's time; without it the worker's own clock is used, and said so."""
-
-
-class Refused(Exception):
-    """A request that did not end well; its text is what Locust groups failures by."""
 
 
 class Worker:
@@ -44,6 +41,7 @@ class Worker:
         self._session: Session | None = None
         self.left_early = False
         """True once this process was asked to quit in the middle of a run."""
+        self._started: Any = Event()
         self._outbox: Outbox | None = None
         self._clock: ClockSync | None = None
         runner: Any = environment.runner
@@ -59,13 +57,34 @@ class Worker:
         events.test_stopping.add_listener(self._on_test_stopping)
         events.quitting.add_listener(self._on_quitting)
 
+    def next_arrival(self) -> Arrival:
+        """Wait until a request is due, or may be asked for. Raises `StopUser` when the run is over."""
+        return self.pool.wait()
+
     def serve(self, arrival: Arrival) -> None:
         """Send one arrival (called by users)."""
         assert self._session is not None
         self._session.serve(arrival)
 
+    def ask(self, target: str, wish: Wish) -> LedgerRow:
+        """Send what a user wants, now. Raises `StopUser` when the run is over."""
+        self._started.wait()
+        session = self._session
+        assert session is not None
+        assert session.closed is not None, "install() refuses such users in an open run"
+        arrival = session.closed.ask(target)
+        if arrival is None:
+            raise StopUser
+        return session.serve(arrival, wish)
+
+    def pause_s(self) -> float:
+        """Return how long a user pauses before its next request, seconds."""
+        closed = self._session.closed if self._session else None
+        return 0.0 if closed is None else closed.pause_s()
+
     def _on_test_start(self, **_: Any) -> None:
         self.pool.reopen()
+        self._started.clear()
         if self._clock is not None:
             self._clock.again()
 
@@ -84,6 +103,7 @@ class Worker:
             )
             self._session = session
             session.start()
+            self._started.set()
         except Exception as error:  # nobody else would notice: Locust only logs it
             outbox.put({"farewell": failed_farewell(part, error)})
             raise
@@ -125,24 +145,7 @@ class Worker:
             _log.info("%s was not sent", kind)
 
     def _fire(self, row: LedgerRow) -> None:
-        """One `request` event per request; time to first token as a side entry, so that totals stay right."""
-        if row.finished_ns is None:
-            return
-        kind = row.api.upper()
-        failure = None
-        if row.outcome != Outcome.OK:
-            failure = Refused(f"{row.outcome}: {row.error_type}")
-        self._environment.events.request.fire(
-            request_type=kind,
-            name=row.target,
-            response_time=(row.finished_ns - row.due_ns) / _NS_PER_MS,
-            response_length=row.bytes_in or 0,
-            exception=failure,
-            context={},
-        )
-        if row.first_token_ns is not None:
-            entry = self._environment.stats.get(row.target, "TTFT")
-            entry.log((row.first_token_ns - row.due_ns) / _NS_PER_MS, 0)
+        tell_locust(self._environment, row)
 
 
 def make_arms_driver(scenario: Scenario, gateway: GatewaySettings) -> Driver:
