@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import typer
 
 from tfy_last9.adapters.environment import gateway_settings, is_loopback, read_environment
 from tfy_last9.cli.console import Console
-from tfy_last9.errors import ConfigurationError
+from tfy_last9.errors import ConfigurationError, PortInUse
 
 LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
 JOIN_S = 300
@@ -52,6 +53,18 @@ class Crew:
                 "--expect-workers does not work with --sandbox: workers could not know the sandbox's key",
                 hint="start `tfy-last9 sandbox --env-file .env` and use its settings here and on the workers",
             )
+        if self.expected:
+            self._check_port()
+
+    def _check_port(self) -> None:
+        try:
+            with socket.create_server((self.bind_host, self.bind_port)):
+                pass
+        except OSError as error:
+            raise PortInUse(
+                f"workers cannot be received on {self.bind_host}:{self.bind_port}: {error.strerror}",
+                hint="end what listens there, or give another --master-bind-port (or host) here and to workers",
+            ) from error
 
     def arguments(self) -> list[str]:
         """Return what Locust is told about it."""
@@ -60,7 +73,13 @@ class Crew:
             waiting += ["--expect-workers-max-wait", str(JOIN_S)]
             place = ["--master-bind-host", self.bind_host, "--master-bind-port"]
             return ["--master", *waiting, *place, str(self.bind_port)]
-        return ["--processes", str(self.processes)] if self.processes > 1 else []
+        if self.processes == 1:
+            return []
+        port = str(
+            _free_port()
+        )  # Locust's own default would collide with another run, on every interface
+        place = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+        return ["--processes", str(self.processes), *place, "--master-port", port]
 
     def announce(self, console: Console) -> None:
         """Say what to start elsewhere."""
@@ -125,6 +144,12 @@ def worker(
     command += ["--master-host", master_host, "--master-port", str(master_port)]
     command += ["--processes", str(processes)] if processes > 1 else []
     _become(command, environment)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:

@@ -56,7 +56,6 @@ def _ending(manifest: Manifest) -> Iterator[Obstacle]:
         )
     elif manifest.ended not in ("schedule", "stopped"):
         yield Obstacle("incomplete", "the load broke off before its schedule ended")
-    yield from _workers(manifest)
     for problem in manifest.problems:
         yield Obstacle("harness", problem)
     for stopped in manifest.stopped_targets:
@@ -66,6 +65,7 @@ def _ending(manifest: Manifest) -> Iterator[Obstacle]:
             f"target {stopped.target} was taken out of the run ({status}: {stopped.message});"
             f" {stopped.skipped:,} requests were not sent",
         )
+    yield from _workers(manifest)
 
 
 def _workers(manifest: Manifest) -> Iterator[Obstacle]:
