@@ -79,6 +79,8 @@ class GateRequest:
     """`latest-pass`, or a stored run to compare with; None: judge the run alone."""
     baselines: str | None = None
     """Where baselines are kept; None: as `TFY_BASELINES` says, else beside the run."""
+    users: int | None = None
+    """Most concurrent requests; None: as the scenario says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
             for phase in phases
         )
     seed = scenario.seed if request.seed is None else request.seed
-    return replace(scenario, phases=phases, seed=seed)
+    limits = replace(scenario.limits, users=request.users or scenario.limits.users)
+    return replace(scenario, phases=phases, seed=seed, limits=limits)
 
 
 def check_out(out: Path) -> None:

@@ -23,6 +23,7 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
 from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
+from tfy_last9.cli.capacity import find_capacity as search_capacity
 from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import MASTER_PORT, Crew, LocustfileOption, checked_locustfile, worker
@@ -142,6 +143,17 @@ def gate(
     ] = None,
     baselines: BaselinesOption = None,
     export: ExportOption = None,
+    find_capacity: Annotated[
+        bool,
+        typer.Option("--find-capacity", help="Find the highest rate that meets every objective."),
+    ] = False,
+    allow_spend: Annotated[
+        bool, typer.Option("--allow-spend", help="Let --find-capacity load a real gateway.")
+    ] = False,
+    max_rate: Annotated[
+        str | None,
+        typer.Option(help="Greatest rate that --find-capacity tries; default: 32 times the first."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -171,7 +183,12 @@ def gate(
         baseline=baseline,
         baselines=baselines,
     )
-    raise typer.Exit(run_gate(request, Console(quiet=quiet)))
+    console = Console(quiet=quiet)
+    if find_capacity:
+        most = _parsed(parse_rate, max_rate)
+        code = search_capacity(request, console, allow_spend=allow_spend, most_per_s=most)
+        raise typer.Exit(code)
+    raise typer.Exit(run_gate(request, console))
 
 
 @app.command()
