@@ -15,6 +15,7 @@ from tfy_last9.arrivals.closed import ClosedLoop
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.swarm.alarm import Alarm
 from tfy_last9.swarm.breaker import Breaker
 from tfy_last9.swarm.call import Answer, Driver, Wish
 from tfy_last9.swarm.clocks import ClockSync
@@ -94,6 +95,7 @@ class Session:
         self._exhausted = False
         self._finished = False
         self._greenlets: list[Any] = []
+        self._alarm = Alarm()
         self.counts = Counts()
 
     def start(self) -> None:
@@ -172,6 +174,7 @@ class Session:
         self._ship()
         self._outbox.put({"farewell": self._farewell()})
         self._meter.stop()
+        self._alarm.close()
         self._driver.close()
         self._outbox.settle(LOST_AFTER_S)
 
@@ -207,9 +210,7 @@ class Session:
         """Hand each arrival to a waiting user at its due instant; count those nobody can take."""
         for arrival in self._arrivals:
             due_ns = self._recorder.zero_ns + arrival.due_ns
-            wait_ns = due_ns - time.monotonic_ns()
-            if wait_ns > 0:
-                gevent.sleep(wait_ns / _NS_PER_S)
+            self._alarm.wait_until(due_ns)
             self.counts.offered += 1
             if not self._pool.hand_over(arrival):
                 self.counts.missed += 1
