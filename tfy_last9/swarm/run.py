@@ -128,6 +128,12 @@ class Run:
             offered = planned(self.scenario).total() or offered
         problems = [*self.problems]
         problems += [said["problem"] for said in self.farewells.values() if "problem" in said]
+        if not self.interrupted:
+            problems += [
+                f"worker {index} on {host_of(client)} left in the middle of the run"
+                for client, index in self.indices.items()
+                if self.farewells.get(index, {}).get("left")
+            ]
         if self.spool.failure is not None:
             problems.append(f"a file of the run could not be written: {self.spool.failure}")
         return {

@@ -94,6 +94,7 @@ class Session:
         self._shipped = 0
         self._exhausted = False
         self._finished = False
+        self._left = False
         self._greenlets: list[Any] = []
         self._alarm = Alarm()
         self.counts = Counts()
@@ -144,11 +145,13 @@ class Session:
         self._rows.append(self._recorder.unsent(arrival, Outcome.ABORTED, "user_stopped"))
         self.counts.finished += 1
 
-    def drain(self, timeout_s: float) -> None:
+    def drain(self, timeout_s: float, *, left: bool = False) -> None:
         """Send nothing new, wait for what is in flight, give up on the rest, then `finish`.
 
-        Returns when the master has everything, or was silent for too long.
+        Returns when the master has everything, or was silent for too long. `left`: nobody asked for the
+        end of the run, this worker alone goes.
         """
+        self._left = self._left or (left and not self._finished)
         if self._finished:
             self._outbox.settle(LOST_AFTER_S)
             return
@@ -186,6 +189,7 @@ class Session:
             "rows": self._shipped,
             "offered": self.counts.offered,
             "exhausted": self._exhausted,
+            "left": self._left,
             "resent": self._outbox.resent,
             **clock_facts(self._epoch, self._clock),
             "stopped": [

@@ -94,6 +94,17 @@ def test_a_target_that_several_workers_stopped_is_reported_once(run):
     assert report(run)["stopped_targets"] == [stop | {"skipped": 8}]
 
 
+def test_a_worker_that_left_while_the_others_went_on_is_a_problem_of_the_run(run):
+    said(run, farewell(0), farewell(1, exhausted=False, left=True))
+    assert report(run)["problems"] == ["worker 1 on b left in the middle of the run"]
+
+
+def test_nobody_left_a_run_that_a_signal_ended_as_a_whole(run):
+    said(run, farewell(0, exhausted=False, left=True), farewell(1, exhausted=False, left=True))
+    run.interrupted = True
+    assert report(run)["problems"] == []
+
+
 def test_a_worker_that_could_not_start_is_a_problem_of_the_run(run):
     said(run, farewell(0, problem="worker 0 could not start: x"), farewell(1))
     assert report(run)["problems"] == ["worker 0 could not start: x"]
