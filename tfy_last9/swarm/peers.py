@@ -7,6 +7,7 @@ nothing. One whose process is gone from this machine is lost at once.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ def host_of(client: str) -> str:
     return client.rpartition("_")[0] or client
 
 
+@cache
 def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()

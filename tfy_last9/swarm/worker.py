@@ -103,7 +103,7 @@ class Worker:
                 scenario, part, epoch, driver, self.pool, outbox, self._fire, self._clock
             )
             self._session = session
-            _look_through_the_old_no_more()
+            _freeze_what_exists()
             session.start()
             self._started.set()
         except Exception as error:  # nobody else would notice: Locust only logs it
@@ -152,7 +152,7 @@ class Worker:
         tell_locust(self._environment, row)
 
 
-def _look_through_the_old_no_more() -> None:
+def _freeze_what_exists() -> None:
     """Take what exists by now out of every later garbage collection: a full one would stop streams for 30 ms."""
     gc.unfreeze()
     gc.collect()
