@@ -50,11 +50,11 @@ def watch(process: subprocess.Popen[bytes]) -> dict[str, list[float]]:
                 found[name].append(one.memory_info().rss / MB)
             except psutil.NoSuchProcess:
                 continue
-        with_timeout(process)
+        pause(process)
     return found
 
 
-def with_timeout(process: subprocess.Popen[bytes]) -> None:
+def pause(process: subprocess.Popen[bytes]) -> None:
     """Wait for the next reading, or for the end."""
     try:
         process.wait(EVERY_S)
@@ -115,18 +115,14 @@ def main() -> None:
             f"missed {missed:,}, unreported {counters.unreported:,}; start lag p99 {lag:.1f} ms; "
             f"sealed in {took_s:.1f} s; problems: {manifest.problems or 'none'}"
         )
-        print(
-            "\n| process | MB after a minute | median | last minute | greatest |\n|---|---|---|---|---|"
-        )
+        print("\nresident memory, MB, mean of each minute:")
+        minute = round(60 / EVERY_S)
         for who, values in memory.items():
-            minute = round(60 / EVERY_S)
-            numbers = (
-                statistics.mean(values[minute : 2 * minute] or values),
-                statistics.median(values),
-                statistics.mean(values[-minute:]),
-                max(values),
+            means = (
+                statistics.mean(values[start : start + minute])
+                for start in range(0, len(values), minute)
             )
-            print(f"| {who} | " + " | ".join(f"{one:.1f}" for one in numbers) + " |")
+            print(f"{who}: " + " ".join(f"{mean:.1f}" for mean in means))
         if sys.stderr is not None and manifest.problems:
             print((folder / "log").read_text()[-2000:], file=sys.stderr)
 
