@@ -131,12 +131,19 @@ class Master:
 
     def _on_letter(self, msg: Any, **_: Any) -> None:
         run = self._addressed(msg)
-        if run is not None:
+        if run is not None and self._is_its_own(run, msg):
             address = {"run_id": run.run_id, "worker": msg.data["worker"]}
             run.take(
                 msg.data,
                 lambda through: self._answer("tfy.ack", msg, address | {"through": through}),
             )
+
+    def _is_its_own(self, run: Run, msg: Any) -> bool:
+        """Tell whether a letter names the share its sender was given: the port is open to whoever reaches it."""
+        runner: Any = self._environment.runner
+        if not isinstance(runner, MasterRunner):
+            return True
+        return run.indices.get(msg.node_id) == msg.data["worker"]
 
     def _answer(self, kind: str, msg: Any, data: dict[str, Any]) -> None:
         runner: Any = self._environment.runner

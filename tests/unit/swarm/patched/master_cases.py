@@ -14,6 +14,7 @@ from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival, planned
 from tfy_last9.errors import ConfigurationError
 from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.swarm import master as master_module
 from tfy_last9.swarm.breaker import STOP_AFTER, Breaker
 from tfy_last9.swarm.call import Answer
 from tfy_last9.swarm.guard import check_binding, refusal
@@ -117,6 +118,14 @@ def test_a_write_that_failed_is_a_problem_of_the_run(run):
     gevent.sleep(0.1)
     run.spool.folder.mkdir()
     assert "progress.json" in report(run)["problems"][0]
+
+
+def test_a_letter_under_another_workers_name_is_not_taken(run, monkeypatch):
+    monkeypatch.setattr(master_module, "MasterRunner", SimpleNamespace)
+    master = object.__new__(master_module.Master)
+    master._environment = SimpleNamespace(runner=SimpleNamespace())
+    letters = [SimpleNamespace(node_id=name, data={"worker": 1}) for name in ("a", "b", "c")]
+    assert [master._is_its_own(run, letter) for letter in letters] == [False, True, False]
 
 
 def test_only_living_workers_are_waited_for(run):
