@@ -117,7 +117,9 @@ def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
         environment.tfy_plugin = plugin
         environment.tfy_master = Master(environment, plugin.open_run, plugin.on_end)
         environment.events.worker_connect.add_listener(plugin.on_worker_connect)
-    if _given_folder() is not None:
+    options: Any = environment.parsed_options
+    is_forked = "TFY_JOINED" in _settings() and bool(options.processes)
+    if _given_folder() is not None or is_forked:
         gevent.spawn(_follow_parent, runner, os.getppid())
     if web_ui is not None:
         options = environment.parsed_options
@@ -136,10 +138,10 @@ def _check_users(user_classes: Sequence[type], scenario: Scenario) -> None:
 
 
 def _follow_parent(runner: Any, parent: int) -> None:
-    """End the load when the gate that started it is gone: nobody would judge what it costs."""
+    """End the load when the gate (or the `worker` command) that started it is gone: nobody would judge it."""
     while os.getppid() == parent:
         gevent.sleep(1)
-    _log.error("the gate that started this load is gone; stopping")
+    _log.error("the process that started this load is gone; stopping")
     runner.quit()
 
 
