@@ -122,7 +122,6 @@ def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
     if _given_folder() is not None or is_forked:
         gevent.spawn(_follow_parent, runner, os.getppid())
     if web_ui is not None:
-        options = environment.parsed_options
         guard.check_binding(options.web_host, has_login=options.web_login)
         guard.protect(web_ui, gateway.url, has_login=options.web_login)
 
