@@ -95,8 +95,11 @@ def _first_rate(scenario: Scenario, request: GateRequest, *, allow_spend: bool) 
             f"--find-capacity needs constant or poisson arrivals, not {scenario.arrivals}",
             hint="each step keeps one rate; change `arrivals:` in the scenario",
         )
-    if request.run_id is not None:
-        raise ConfigurationError("--run-id names one run, --find-capacity makes many")
+    if request.run_id is not None or request.retry_of is not None or request.baseline is not None:
+        raise ConfigurationError(
+            "--run-id, --retry-of and --baseline are about one run, --find-capacity makes many",
+            hint="leave them out; compare a step afterwards with `tfy-last9 compare`",
+        )
     judged = [phase.rate_per_s for phase in scenario.phases if phase.judged]
     return request.rate_per_s or max(judged)
 
