@@ -32,7 +32,9 @@ class Arrival(NamedTuple):
 
 
 def schedule(scenario: Scenario) -> Iterator[Arrival]:
-    """Yield every arrival of the run in order of due time."""
+    """Yield every arrival of the run in order of due time; none for a closed loop, which has no schedule."""
+    if scenario.is_closed:
+        return
     gaps = Random(f"{scenario.seed}/gaps")
     targets = mixed([target.weight for target in scenario.targets], Random(f"{scenario.seed}/mix"))
     choose_arms = arm_choice(scenario)

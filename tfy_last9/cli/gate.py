@@ -28,6 +28,7 @@ from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.crew import Crew
 from tfy_last9.cli.exporting import export_after
 from tfy_last9.cli.judging import conclude
 from tfy_last9.cli.load import LoadProcess, expected_duration_s
@@ -62,7 +63,7 @@ class GateRequest:
     sandbox_port: int
     faults: tuple[str, ...]
     client_only: bool
-    workers: int
+    crew: Crew
     rate_per_s: float | None
     duration_s: float | None
     seed: int | None
@@ -78,6 +79,8 @@ class GateRequest:
     """`latest-pass`, or a stored run to compare with; None: judge the run alone."""
     baselines: str | None = None
     """Where baselines are kept; None: as `TFY_BASELINES` says, else beside the run."""
+    users: int | None = None
+    """Most concurrent requests; None: as the scenario says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
     check_decidable(scenario, objectives, client_only=request.client_only)
     if request.faults and not request.sandbox:
         raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
+    request.crew.check(sandbox=request.sandbox)
     if request.run_id is not None:
         known = RunFolder(request.out / checked_run_id(request.run_id))
         if known.path.is_dir():
@@ -149,6 +153,11 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
             f"--rate and --duration do not fit {scenario.arrivals} arrivals, which set rates and times",
             hint="change the scenario file",
         )
+    if scenario.is_closed and request.rate_per_s:
+        raise ConfigurationError(
+            "--rate does not fit a closed loop, in which answers set the rate",
+            hint="change `users` or `think` in the scenario file",
+        )
     if request.rate_per_s is not None:
         phases = tuple(replace(phase, rate_per_s=request.rate_per_s) for phase in phases)
     if request.duration_s is not None:
@@ -159,7 +168,8 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
             for phase in phases
         )
     seed = scenario.seed if request.seed is None else request.seed
-    return replace(scenario, phases=phases, seed=seed)
+    limits = replace(scenario.limits, users=request.users or scenario.limits.users)
+    return replace(scenario, phases=phases, seed=seed, limits=limits)
 
 
 def check_out(out: Path) -> None:
@@ -227,7 +237,7 @@ def _run_request(
         slo=request.slo,
         out=request.out,
         gateway_url=world.gateway.url,
-        workers=request.workers,
+        workers=request.crew.workers,
         sandbox=request.sandbox,
         client_only=request.client_only,
         faults=request.faults,
@@ -257,7 +267,7 @@ def _run(
             collector.start_watching()
             looks = collector.look_at_spans()
         watchdog = Watchdog(folder, scenario, objectives, console, looks)
-        problem, ended = _load(folder, scenario, world, request.workers, watchdog, console)
+        problem, ended = _load(folder, scenario, world, request.crew, watchdog, console)
         manifest = _seal(folder, problem, ended)
         is_whole = manifest.ended == "schedule" or manifest.early_stop is not None
         if collector is not None and is_whole and problem is None:
@@ -272,13 +282,14 @@ def _load(
     folder: RunFolder,
     scenario: Scenario,
     world: World,
-    workers: int,
+    crew: Crew,
     watchdog: Watchdog,
     console: Console,
 ) -> tuple[str | None, str | None]:
     """Send the load; return what went wrong, and "interrupted" if the user ended it."""
-    load = LoadProcess(folder, scenario, world.gateway, workers, world.arms)
+    load = LoadProcess(folder, scenario, world.gateway, crew, world.arms)
     objectives = load_objectives(folder.slo_path)
+    crew.announce(console)
 
     def check() -> None:
         world.check()

@@ -18,17 +18,19 @@ from tfy_last9.adapters.environment import GatewaySettings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.tail import Tail
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.crew import UNWANTED, Crew
 from tfy_last9.cli.panel import LoadView
 from tfy_last9.errors import TfyError
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.scenario import OnInconclusive, Scenario
 from tfy_last9.progress.live_run import LiveRun
 
-LOCUSTFILE = Path(__file__).parent.parent / "swarm" / "locustfile.py"
 SPAWN_RATE_PER_S = 100
 DRAIN_S = 10
 """How long answers in flight are waited for when a run is ended early."""
 GRACE_S = 5.0
+SILENCE_S = 25.0
+"""The same with workers elsewhere: one that is cut off is waited for until it is given up."""
 LOG = "load.log"
 LOOK_EVERY_S = 0.2
 
@@ -41,15 +43,16 @@ class LoadProcess:
         folder: RunFolder,
         scenario: Scenario,
         gateway: GatewaySettings,
-        workers: int,
+        crew: Crew,
         arms: Mapping[str, GatewaySettings],
     ) -> None:
         self._folder = folder
         self._scenario = scenario
+        self._crew = crew
         self._drain_s = _drain_s(scenario)
         self._log = (folder.path / LOG).open("wb")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            _command(scenario, workers),
+            _command(scenario, crew),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -70,7 +73,10 @@ class LoadProcess:
             while self._process.poll() is None:
                 check()
                 time.sleep(LOOK_EVERY_S)
-                if not console.quiet:
+                waiting = self._crew.waiting_line(self._folder.work_path)
+                if waiting is not None and read_progress(self._folder) is None:
+                    console.tick(waiting)
+                elif not console.quiet:
                     feed(view.live, tail, self._folder)
                     console.show(view)
         except KeyboardInterrupt:
@@ -87,13 +93,17 @@ class LoadProcess:
             console.hide()
             self._log.close()
         code = self._process.returncode
-        return None if code == 0 else f"the load process ended with exit code {code}, see {LOG}"
+        if code == 0:
+            return None
+        said = _last_error(self._folder.path / LOG)
+        return f"the load process ended with exit code {code}{said}, see {LOG}"
 
     def stop(self) -> None:
         """End the load: what is in flight may finish for a moment; a second Ctrl-C does not wait."""
         self._signal(signal.SIGTERM)
         try:
-            self._process.wait(timeout=self._drain_s + GRACE_S)
+            grace_s = SILENCE_S if self._crew.expected else GRACE_S
+            self._process.wait(timeout=self._drain_s + grace_s)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -104,16 +114,25 @@ class LoadProcess:
             os.killpg(self._process.pid, number)
 
 
-def _command(scenario: Scenario, workers: int) -> list[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+def _last_error(log: Path) -> str:
+    """Return the last error that Locust logged, in parentheses; empty if there is none."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    errors = [
+        line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/" in line
+    ]
+    return f" ({errors[-1]})" if errors else ""
+
+
+def _command(scenario: Scenario, crew: Crew) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(crew.locustfile), "--headless"]
     command += [
         "--users",
         str(scenario.limits.users),
         "--spawn-rate",
-        str(SPAWN_RATE_PER_S * workers),
+        str(SPAWN_RATE_PER_S * crew.workers),
     ]
     command += ["--only-summary", "--loglevel", "INFO", "--stop-timeout", str(_drain_s(scenario))]
-    return [*command, "--processes", str(workers)] if workers > 1 else command
+    return command + crew.arguments()
 
 
 def _drain_s(scenario: Scenario) -> int:
@@ -125,8 +144,7 @@ def _drain_s(scenario: Scenario) -> int:
 
 def _environment(folder: RunFolder, gateway: GatewaySettings) -> dict[str, str]:
     """Return the child's environment: the key travels here, never as an argument."""
-    unwanted = ("LOCUST_", "LAST9_")  # no surprises from the shell, and no token it does not need
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
     return kept | {
         "TFY_RUN_DIR": str(folder.path.resolve()),
         "TFY_GATEWAY_URL": gateway.url,

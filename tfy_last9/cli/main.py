@@ -23,8 +23,10 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
 from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
+from tfy_last9.cli.capacity import find_capacity as search_capacity
 from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.crew import MASTER_PORT, Crew, LocustfileOption, checked_locustfile, worker
 from tfy_last9.cli.doctor import DoctorRequest, examine
 from tfy_last9.cli.exporting import export, export_after
 from tfy_last9.cli.from_last9 import app as scenarios
@@ -85,6 +87,7 @@ app.command()(init)
 app.command()(export)
 app.command("keep")(keep_run)
 app.add_typer(scenarios, name="scenario")
+app.command()(worker)
 
 
 @app.command()
@@ -106,6 +109,14 @@ def gate(
         bool, typer.Option("--client-only", help="Judge the client's ledger alone, without Last9.")
     ] = False,
     processes: Annotated[int, typer.Option(min=1, help="Locust worker processes.")] = 1,
+    expect_workers: Annotated[
+        int, typer.Option(min=0, help="Wait for so many `tfy-last9 worker`, which send the load.")
+    ] = 0,
+    master_bind_host: Annotated[
+        str, typer.Option(help="Where workers reach this gate; 0.0.0.0: from other machines.")
+    ] = "127.0.0.1",
+    master_bind_port: Annotated[int, typer.Option(help="Port for workers.")] = MASTER_PORT,
+    locustfile: LocustfileOption = None,
     rate: Annotated[str | None, typer.Option(help="Arrivals in all phases, as 80/s.")] = None,
     duration: Annotated[
         str | None, typer.Option(help="Length of the judged part, as 30s or 5m.")
@@ -132,6 +143,17 @@ def gate(
     ] = None,
     baselines: BaselinesOption = None,
     export: ExportOption = None,
+    find_capacity: Annotated[
+        bool,
+        typer.Option("--find-capacity", help="Find the highest rate that meets every objective."),
+    ] = False,
+    allow_spend: Annotated[
+        bool, typer.Option("--allow-spend", help="Let --find-capacity load a real gateway.")
+    ] = False,
+    max_rate: Annotated[
+        str | None,
+        typer.Option(help="Greatest rate that --find-capacity tries; default: 32 times the first."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -146,7 +168,10 @@ def gate(
         sandbox_port=sandbox_port,
         faults=tuple(fault or ()),
         client_only=client_only,
-        workers=processes,
+        crew=Crew(
+            *(processes, expect_workers, master_bind_host, master_bind_port),
+            locustfile=checked_locustfile(locustfile),
+        ),
         rate_per_s=_parsed(parse_rate, rate),
         duration_s=_parsed(parse_duration, duration),
         seed=seed,
@@ -158,7 +183,12 @@ def gate(
         baseline=baseline,
         baselines=baselines,
     )
-    raise typer.Exit(run_gate(request, Console(quiet=quiet)))
+    console = Console(quiet=quiet)
+    if find_capacity:
+        most = _parsed(parse_rate, max_rate)
+        code = search_capacity(request, console, allow_spend=allow_spend, most_per_s=most)
+        raise typer.Exit(code)
+    raise typer.Exit(run_gate(request, console))
 
 
 @app.command()

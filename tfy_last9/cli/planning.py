@@ -31,7 +31,7 @@ def check_decidable(
             hint='set the annotation tfy-last9/critical: "true" on at least one SLO'
             + (" that reads client-ledger" if client_only else ""),
         )
-    hopeless = undecidable(_entries(scenario, judged))
+    hopeless = [] if scenario.is_closed else undecidable(_entries(scenario, judged))
     if hopeless:
         raise Undecidable(
             "the plan cannot decide every critical objective, so no load was sent\n"
@@ -52,6 +52,8 @@ def describe(
     `spending`: what a request of each target took in a run like it; without, prices are unknown.
     """
     scenario = with_stretches(scenario)
+    if scenario.is_closed:
+        return _closed(scenario), ExitCode.PASS
     counts = planned(scenario)
     objectives = at_each_look(objectives, scenario.policy)
     entries = _entries(scenario, objectives)
@@ -160,6 +162,21 @@ def _expected(
 def _is_like(target: Target, spending: Mapping[str, Spending]) -> bool:
     """Tell whether the stored run served this target with the same model."""
     return target.name in spending and spending[target.name].model == target.model
+
+
+def _closed(scenario: Scenario) -> str:
+    """Return what is known beforehand of a closed loop."""
+    think = f", thinking {scenario.think_s:g} s on average" if scenario.think_s else ""
+    lines = [
+        f"{scenario.title}: about {expected_duration_s(scenario):.0f} s{think}",
+        "  how many requests are sent depends on how fast they are answered; so does what can be decided",
+    ]
+    shares = sum(target.weight for target in scenario.targets)
+    lines += [
+        f"  {target.name}: {target.weight / shares:.0%} of requests to {target.model}"
+        for target in scenario.targets
+    ]
+    return "\n".join(lines)
 
 
 def _entries(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[Decidability, ...]:

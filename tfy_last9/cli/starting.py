@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-import tfy_last9
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.from_last9 import first_scenario
 from tfy_last9.errors import BrokenRun
 
+PACKAGE = Path(__file__).parent.parent
 SAMPLES = ("scenarios", "slo", "locustfiles")
 NEXT = """\
 next:
@@ -50,12 +50,11 @@ def init(
 
 def samples_root() -> Path:
     """Return where the samples are: inside an installed wheel, or the root of a checkout."""
-    package = Path(tfy_last9.__file__).parent
-    for root in (package / "samples", package.parent):
+    for root in (PACKAGE / "samples", PACKAGE.parent):
         if all((root / name).is_dir() for name in SAMPLES):
             return root
     raise BrokenRun(
-        f"the samples are not in {package}: the installation is incomplete",
+        f"the samples are not in {PACKAGE}: the installation is incomplete",
         hint="install tfy-last9 again, from a wheel or a whole checkout",
     )
 

@@ -94,7 +94,7 @@ def judge(
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(
         run_id=manifest.run_id,
-        scenario=manifest.scenario.name,
+        scenario=manifest.scenario.title,
         state=State.ERROR,
         exit_code=ExitCode.ERROR,
         reason="",

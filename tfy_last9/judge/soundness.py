@@ -65,6 +65,20 @@ def _ending(manifest: Manifest) -> Iterator[Obstacle]:
             f"target {stopped.target} was taken out of the run ({status}: {stopped.message});"
             f" {stopped.skipped:,} requests were not sent",
         )
+    yield from _workers(manifest)
+
+
+def _workers(manifest: Manifest) -> Iterator[Obstacle]:
+    seen, expected = len(manifest.workers), manifest.expected_workers
+    if seen < expected and manifest.ended is not None:
+        yield Obstacle("incomplete", f"{seen} of {expected} workers took part")
+    for worker in manifest.workers:
+        if not worker.drained:
+            missing = f", {worker.gaps:,} batches of them known to exist" if worker.gaps else ""
+            yield Obstacle(
+                "incomplete",
+                f"worker {worker.title} was lost before all its rows had arrived{missing}",
+            )
 
 
 def _scope(manifest: Manifest, objectives: Sequence[Objective]) -> Iterator[Obstacle]:

@@ -18,6 +18,12 @@ MIN_STARTED = 0.99
 """Share of due requests that must have been started."""
 MAX_START_LAG = 0.1
 """Start-lag p99 as a share of the smallest latency limit on the ledger."""
+CLOSED = (
+    "closed loop: users waited for answers before they asked again, so a stall was met by few requests and"
+    " latencies say less than those of open arrivals"
+)
+DRIFT_WARNING_NS = 50_000_000
+"""Drift of a worker's clock, beyond its uncertainty, that is worth a note."""
 HUB_LAG_WARNING_MS = 20.0
 """Event-loop lag (p99) from which timestamps taken in user space deserve doubt."""
 
@@ -32,7 +38,8 @@ def examine(
         *_start_lag(objectives, facts),
         *_workers(manifest, accounting),
     )
-    return replace(facts, problems=problems, warnings=(*facts.warnings, *_warnings(facts)))
+    warnings = (*facts.warnings, *_closed(manifest), *_clocks(manifest), *_warnings(facts))
+    return replace(facts, problems=problems, warnings=warnings)
 
 
 def smallest_latency_limit_ms(objectives: Sequence[Objective]) -> float | None:
@@ -68,18 +75,38 @@ def _start_lag(objectives: Sequence[Objective], facts: Validity) -> list[str]:
 
 
 def _workers(manifest: Manifest, accounting: Accounting) -> list[str]:
-    problems = []
+    """Compare what workers say they wrote with what is stored; lost ones say nothing (`soundness`)."""
     seen, expected = len(manifest.workers), manifest.expected_workers
-    if seen != expected:
-        problems.append(f"{seen} of {expected} workers reported")
-    undrained = [str(worker.worker) for worker in manifest.workers if not worker.drained]
-    if undrained:
-        problems.append(f"worker {', '.join(undrained)} vanished before its last rows arrived")
+    if seen != expected or not all(worker.drained for worker in manifest.workers):
+        return []
     claimed = sum(worker.rows for worker in manifest.workers)
     rows = accounting.intended - accounting.unreported
-    if seen == expected and claimed != rows:
-        problems.append(f"workers wrote {claimed:,} ledger rows, but {rows:,} are stored")
-    return problems
+    if claimed == rows:
+        return []
+    return [f"workers wrote {claimed:,} ledger rows, but {rows:,} are stored"]
+
+
+def _closed(manifest: Manifest) -> list[str]:
+    return [CLOSED] if manifest.scenario.is_closed else []
+
+
+def _clocks(manifest: Manifest) -> list[str]:
+    """Tell of clocks that could not be set right: instants of spans and rows are then compared as they are."""
+    others = [worker for worker in manifest.workers if worker.host and worker.drained]
+    unread = [worker.title for worker in others if worker.clock_offset_ns is None]
+    warnings = []
+    if unread and len(manifest.workers) > 1:
+        warnings.append(
+            f"the clock of worker {', '.join(unread)} was not compared with the master's"
+        )
+    for worker in others:
+        moved_ns = abs(worker.clock_drift_ns or 0)
+        if moved_ns > (worker.clock_uncertainty_ns or 0) + DRIFT_WARNING_NS:
+            warnings.append(
+                f"the clock of worker {worker.title} moved by {quantity(moved_ns / 1e6, 'ms')}"
+                " against the master's during the run"
+            )
+    return warnings
 
 
 def _warnings(facts: Validity) -> list[str]:

@@ -29,7 +29,26 @@ class WorkerFacts:
     rows: int
     """Ledger rows that the worker says it wrote; fewer on disk means loss."""
     drained: bool
-    """False when the worker vanished or never acknowledged its last batch."""
+    """False when the worker vanished, or not everything it sent reached the master's disk."""
+    host: str | None = None
+    """Host name of the worker; None in run folders of older versions."""
+    offered: int = 0
+    """Arrivals of its share up to the end, as far as it could tell the master."""
+    gaps: int = 0
+    """Batches that are known to exist and never arrived."""
+    resent: int = 0
+    """Batches that were sent more than once before they were acknowledged."""
+    clock_offset_ns: int | None = None
+    """Its wall clock minus the master's; already corrected in `epoch_ns`. None: it is the master's own."""
+    clock_uncertainty_ns: int | None = None
+    """The offset is known to plus or minus this much: half the fastest round trip."""
+    clock_drift_ns: int | None = None
+    """How far the two clocks moved apart during the run."""
+
+    @property
+    def title(self) -> str:
+        """Return what the worker is called in messages."""
+        return f"{self.worker} on {self.host}" if self.host else str(self.worker)
 
 
 @dataclass(frozen=True, slots=True)

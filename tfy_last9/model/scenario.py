@@ -32,6 +32,8 @@ class ArrivalKind(StrEnum):
     SPIKE = "spike"
     SINE = "sine"
     REPLAY = "replay"
+    CLOSED = "closed"
+    """No schedule: each user asks again when its answer is complete."""
 
 
 class Cache(StrEnum):
@@ -244,6 +246,24 @@ class Scenario:
     """Rate over the schedule of ramp, steps, spike and sine; the rates of phases then mean nothing."""
     offsets_s: tuple[float, ...] = ()
     """Due times of a replay."""
+    think_s: float = 0.0
+    """Closed loop: mean pause of a user between an answer and its next request."""
+    think_even: bool = False
+    """Every pause is the mean; otherwise they are exponential."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether users decide when requests are sent, and not a schedule."""
+        return self.arrivals is ArrivalKind.CLOSED
+
+    @property
+    def title(self) -> str:
+        """Return the name, and where users decide when to send, that they do: every report shows it."""
+        return (
+            f"{self.name} (closed loop, {self.limits.users:,} users)"
+            if self.is_closed
+            else self.name
+        )
 
     @property
     def is_shaped(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tfy_last9.arrivals.schedule import Arrival
@@ -25,6 +25,23 @@ class Call:
     client_trace_id: str
     arm: str | None = None
     """Name of the arm; None without arms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user that decides for itself wants instead of the scenario's prompt and target settings."""
+
+    prompt: Prompt
+    max_tokens: int | None = None
+    body: Mapping[str, object] = field(default_factory=dict)
+
+    def applied_to(self, target: Target) -> Target:
+        """Return the target as it is asked."""
+        return replace(
+            target,
+            max_tokens=self.max_tokens or target.max_tokens,
+            body={**target.body, **self.body},
+        )
 
 
 @dataclass(slots=True)

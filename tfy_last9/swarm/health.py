@@ -49,12 +49,12 @@ class HealthMeter:
         """Take note of how late a request was started."""
         self._greatest_start_lag_ns = max(self._greatest_start_lag_ns, lag_ns)
 
-    def sample(self, counts: Counts) -> dict[str, object]:
+    def sample(self, counts: Counts, utc_ns: int) -> dict[str, Any]:
         """Return a row of `health.parquet` and begin the next interval."""
         lags = sorted(self._lags_ns) or [0]
-        row: dict[str, object] = {
+        row: dict[str, Any] = {
             "worker": self.worker,
-            "t_ns": time.time_ns(),
+            "t_ns": utc_ns,
             "hub_lag_p50_ns": lags[len(lags) // 2],
             "hub_lag_max_ns": lags[-1],
             "cpu_percent": self._process.cpu_percent(),

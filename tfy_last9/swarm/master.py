@@ -2,10 +2,10 @@
 
 In a local run master and worker are the same process and the messages are emulated by Locust's runner.
 
-End of a run: a worker that has worked off its share ships its last rows, then says `tfy.done`; both
-travel on one ordered connection, so `done` is the proof that nothing is under way. On an early end the
-master asks for it (`tfy.drain`) before Locust tears anything down: Locust's own way of quitting drops
-what finishes while draining (locustio/locust issues 1426, 1936, 3010).
+Rows come as numbered letters (`letters.py`), acknowledged when they are on disk. The last letter of a
+worker is its farewell: once all up to it are stored, nothing is under way. On an early end the master asks
+for it (`tfy.drain`) before Locust tears anything down: Locust's own way of quitting drops what finishes
+while draining (locustio/locust issues 1426, 1936, 3010).
 """
 
 from __future__ import annotations
@@ -13,140 +13,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from itertools import islice
+from importlib.metadata import version
 from typing import Any
 
 import gevent
-import locust
-import orjson
+from locust import runners
 from locust.env import Environment
 from locust.runners import MasterRunner
 
 from tfy_last9.adapters.files.scenario import scenario_to_json
-from tfy_last9.adapters.runfolder.folder import RunFolder
-from tfy_last9.arrivals.schedule import planned
 from tfy_last9.errors import TfyError
-from tfy_last9.model.scenario import Scenario
-from tfy_last9.progress.live_run import LiveRun
-from tfy_last9.swarm.spool import Spool
-from tfy_last9.swarm.totals import Progress
+from tfy_last9.swarm.peers import LOST_AFTER_S, Peer, host_of
+from tfy_last9.swarm.run import Run
 
 LEAD_NS = 500_000_000
 """Between the start message and schedule zero: time for every worker to set up."""
-DRAIN_SLACK_S = 15.0
+DRAIN_SLACK_S = LOST_AFTER_S + 5.0
 SUPERVISE_S = 0.05
-LIVENESS_S = 10.0
+LIVENESS_S = LOST_AFTER_S + 5.0
 """A run may exceed its schedule and time-outs by this much before it is ended by force."""
-ROWS_AT_A_TIME = 50
 _log = logging.getLogger(__name__)
-
-
-def _show(live: LiveRun, lines: bytes) -> None:
-    """Give rows to whoever watches, a few at a time: a local run sends from the same loop."""
-    rows = map(orjson.loads, lines.splitlines())
-    while few := list(islice(rows, ROWS_AT_A_TIME)):
-        live.take(few)
-        gevent.sleep(0)
-
-
-class Run:
-    """One run as the master sees it: who takes part, what came in, who said goodbye."""
-
-    def __init__(
-        self, folder: RunFolder, scenario: Scenario, run_id: str, live: LiveRun | None = None
-    ) -> None:
-        self.folder = folder
-        self.scenario = scenario
-        self.run_id = run_id
-        self.spool = Spool(folder.work_path)
-        self.progress = Progress()
-        self.live = live
-        """Numbers for whoever watches; None where nobody does, or a newer run took their place."""
-        self.start_ns: int | None = None
-        self.indices: dict[str, int] = {}
-        """Client id to worker index of those who took part."""
-        self.farewells: dict[int, dict[str, Any]] = {}
-        self.interrupted = False
-        """True once a signal asked the whole process to quit while the run was on."""
-        self.closed = False
-
-    def take_rows(self, worker: int, lines: bytes) -> None:
-        """Keep ledger rows, and show them to whoever watches."""
-        self.spool.rows(worker, lines)
-        if self.live is not None:
-            gevent.spawn(_show, self.live, lines)
-
-    def take_health(self, data: dict[str, Any]) -> None:
-        """Keep a health sample, and tell how the load goes."""
-        sample = data["sample"]
-        self.spool.health(sample["worker"], sample)
-        self.progress.take(data)
-        document = self.progress.document() | {"start_ns": self.start_ns}
-        self.spool.replace("progress.json", document)
-        if self.live is not None:
-            self.live.sample(document)
-
-    def missing(self, alive: Callable[[str], bool]) -> list[str]:
-        """Return the clients that are alive and have not said goodbye."""
-        return [
-            client
-            for client, index in self.indices.items()
-            if index not in self.farewells and alive(client)
-        ]
-
-    def close(self) -> None:
-        """Write `swarm.json`. Idempotent."""
-        if self.closed:
-            return
-        self.closed = True
-        self.spool.close()
-        self.spool.replace("swarm.json", self._report())
-
-    def _report(self) -> dict[str, Any]:
-        exhausted = self._exhausted()
-        offered = (
-            planned(self.scenario).total()
-            if exhausted
-            else sum(farewell["offered"] for farewell in self.farewells.values())
-        )
-        problems = [
-            farewell["problem"] for farewell in self.farewells.values() if "problem" in farewell
-        ]
-        if self.spool.failure is not None:
-            problems.append(f"a file of the run could not be written: {self.spool.failure}")
-        return {
-            "workers": [self._worker(index) for index in sorted(self.indices.values())],
-            "expected_workers": len(self.indices),
-            "offered": offered,
-            "start_ns": self.start_ns,
-            "ended": "schedule" if exhausted else "interrupted" if self.interrupted else "stopped",
-            "stopped_targets": self._stopped_targets(),
-            "problems": problems,
-            "locust": locust.__version__,
-        }
-
-    def _exhausted(self) -> bool:
-        """Tell whether the schedule ran to its end on every worker that lived to say so."""
-        return bool(self.farewells) and all(
-            farewell["exhausted"] for farewell in self.farewells.values()
-        )
-
-    def _worker(self, index: int) -> dict[str, Any]:
-        farewell = self.farewells.get(index)
-        if farewell is None:
-            return {"worker": index, "epoch_ns": 0, "rows": 0, "drained": False}
-        known = {name: farewell[name] for name in ("worker", "epoch_ns", "rows")}
-        return known | {"drained": True}
-
-    def _stopped_targets(self) -> list[dict[str, Any]]:
-        merged: dict[str, dict[str, Any]] = {}
-        for farewell in self.farewells.values():
-            for stop in farewell["stopped"]:
-                if stop["target"] in merged:
-                    merged[stop["target"]]["skipped"] += stop["skipped"]
-                else:
-                    merged[stop["target"]] = dict(stop)
-        return [merged[name] for name in sorted(merged)]
 
 
 class Master:
@@ -162,10 +48,13 @@ class Master:
         self._open_run = open_run
         self._on_end = on_end
         self.run: Run | None = None
+        self._peers: dict[str, Peer] = {}
         runner: Any = environment.runner
-        runner.register_message("tfy.rows", self._on_rows)
-        runner.register_message("tfy.health", self._on_health)
-        runner.register_message("tfy.done", self._on_done)
+        if isinstance(runner, MasterRunner):
+            runners.HEARTBEAT_LIVENESS = LOST_AFTER_S  # in heartbeats, one a second
+        runner.register_message("tfy.hello", self._on_hello)
+        runner.register_message("tfy.ping", self._on_ping)
+        runner.register_message("tfy.letter", self._on_letter)
         events = environment.events
         events.quitting.add_listener(self._on_quitting)
         events.test_start.add_listener(self._on_test_start)
@@ -201,6 +90,7 @@ class Master:
         run.start_ns = time.time_ns() + LEAD_NS
         clients = self._clients()
         run.indices = {client: number for number, client in enumerate(clients)}
+        run.problems += self._strangers(clients)
         message = {
             "run_id": run.run_id,
             "scenario": scenario_to_json(run.scenario),
@@ -219,24 +109,51 @@ class Master:
         taking_part = runner.clients.running + runner.clients.spawning + runner.clients.ready
         return sorted((node.id for node in taking_part), key=runner.get_worker_index)
 
+    def _strangers(self, clients: list[str]) -> list[str]:
+        """Name the workers that run another version: their rows may mean something else."""
+        mine = version("tfy-last9")
+        known = [(client, self._peers.get(client)) for client in clients]
+        return [
+            f"the worker on {host_of(client)} runs tfy-last9 {peer.version}, the master {mine}:"
+            " install the same version on both"
+            for client, peer in known
+            if peer is not None and peer.version != mine
+        ]
+
     def _is_alive(self, client: str) -> bool:
         runner: Any = self._environment.runner
         if not isinstance(runner, MasterRunner):
             return True
         node = runner.clients.get(client)
-        return node is not None and node.state != "missing"
+        peer = self._peers.get(client)
+        gone = peer is not None and peer.is_gone
+        return node is not None and node.state != "missing" and not gone
 
-    def _on_rows(self, msg: Any, **_: Any) -> None:
-        if (run := self._addressed(msg)) is not None:
-            run.take_rows(msg.data["worker"], msg.data["rows"])
+    def _on_hello(self, msg: Any, **_: Any) -> None:
+        self._peers[msg.node_id] = Peer.read(msg.data)
 
-    def _on_health(self, msg: Any, **_: Any) -> None:
-        if (run := self._addressed(msg)) is not None:
-            run.take_health(msg.data)
+    def _on_ping(self, msg: Any, **_: Any) -> None:
+        self._answer("tfy.pong", msg, msg.data | {"utc_ns": time.time_ns()})
 
-    def _on_done(self, msg: Any, **_: Any) -> None:
-        if (run := self._addressed(msg)) is not None:
-            run.farewells[msg.data["worker"]] = msg.data
+    def _on_letter(self, msg: Any, **_: Any) -> None:
+        run = self._addressed(msg)
+        if run is not None and self._is_its_own(run, msg):
+            address = {"run_id": run.run_id, "worker": msg.data["worker"]}
+            run.take(
+                msg.data,
+                lambda through: self._answer("tfy.ack", msg, address | {"through": through}),
+            )
+
+    def _is_its_own(self, run: Run, msg: Any) -> bool:
+        """Tell whether a letter names the share its sender was given: the port is open to whoever reaches it."""
+        runner: Any = self._environment.runner
+        if not isinstance(runner, MasterRunner):
+            return True
+        return run.indices.get(msg.node_id) == msg.data["worker"]
+
+    def _answer(self, kind: str, msg: Any, data: dict[str, Any]) -> None:
+        runner: Any = self._environment.runner
+        runner.send_message(kind, data, msg.node_id)
 
     def _addressed(self, msg: Any) -> Run | None:
         """Return the run a message is about, if it is still open: a restarted test has another."""

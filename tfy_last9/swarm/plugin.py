@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,16 @@ from locust.runners import MasterRunner, WorkerRunner
 from tfy_last9.adapters.environment import gateway_settings, read_environment
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.runfolder.folder import RunFolder
-from tfy_last9.errors import ExitCode, TfyError
+from tfy_last9.errors import ConfigurationError, ExitCode, TfyError
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm import guard, interrupt
 from tfy_last9.swarm.choices import SCENARIO, SLO, Choice, Choices, choices, chosen
 from tfy_last9.swarm.live import install_live
 from tfy_last9.swarm.master import Master
 from tfy_last9.swarm.runs import Runs
-from tfy_last9.swarm.worker import Worker
+from tfy_last9.swarm.solo import Solo
+from tfy_last9.swarm.users import GatewayUser
+from tfy_last9.swarm.worker import Worker, make_arms_driver
 
 SPAWN_RATE_PER_S = 100
 """Users are waiting greenlets; Locust warns above this rate per worker."""
@@ -129,23 +132,32 @@ def _complain(error: TfyError) -> None:
 def _attach(environment: Any, runner: Any, web_ui: Any) -> None:
     interrupt.deliver_to_main_greenlet()
     gateway = gateway_settings(_settings())
+    if runner is None:  # `run_single_user`
+        environment.stop_timeout = environment.stop_timeout or _scenario().limits.total_s + 1
+        environment.tfy_worker = Solo(
+            environment, _scenario(), make_arms_driver(_scenario(), gateway)
+        )
+        return
     given = _given_folder()
     has_stop_timeout = bool(environment.stop_timeout)
     if not isinstance(runner, MasterRunner):
         environment.tfy_worker = Worker(environment, gateway)
     if not isinstance(runner, WorkerRunner):
+        _check_users(environment.user_classes, _scenario())
         runs = Runs(environment, gateway.url, _settings(), given)
         if given is None:
             runs.choose = lambda: _chosen(environment)
             runs.check(_chosen(environment))
         environment.tfy_runs = runs
         environment.tfy_master = Master(environment, runs.open, runs.on_end)
+        environment.events.worker_connect.add_listener(runs.on_worker_connect)
         if not has_stop_timeout:
             runs.allow_stop_timeout(_scenario())
-    if given is not None:
+    options: Any = environment.parsed_options
+    is_forked = "TFY_JOINED" in _settings() and bool(options.processes)
+    if given is not None or is_forked:
         gevent.spawn(_follow_parent, runner, os.getppid())
     if web_ui is not None:
-        options = environment.parsed_options
         guard.check_binding(options.web_host, has_login=options.web_login)
         environment.host = environment.host or gateway.url
         guard.protect(web_ui, gateway.url, has_login=options.web_login)
@@ -156,18 +168,30 @@ def _chosen(environment: Any) -> Choice:
     return chosen(_offered(), environment.parsed_options)
 
 
+def _check_users(user_classes: Sequence[type], scenario: Scenario) -> None:
+    for kind in user_classes:
+        if issubclass(kind, GatewayUser) and not scenario.is_closed:
+            raise ConfigurationError(
+                f"{kind.__name__} decides itself when to send, but scenario {scenario.name!r} has"
+                f" {scenario.arrivals} arrivals",
+                hint="give the scenario `arrivals: {kind: closed, users: 20}`, or use ScenarioUser",
+            )
+
+
 def _follow_parent(runner: Any, parent: int) -> None:
-    """End the load when the gate that started it is gone: nobody would judge what it costs."""
+    """End the load when the gate (or the `worker` command) that started it is gone: nobody would judge it."""
     while os.getppid() == parent:
         gevent.sleep(1)
-    _log.error("the gate that started this load is gone; stopping")
+    _log.error("the process that started this load is gone; stopping")
     runner.quit()
 
 
 def _on_quitting(environment: Any, **_: Any) -> None:
     """Set Locust's exit code from the verdict, never from its own failure count."""
     runs: Runs | None = getattr(environment, "tfy_runs", None)
-    if runs is None:
+    if runs is None:  # a worker: the master decides how the run went
+        left = "TFY_JOINED" in _settings() and environment.tfy_worker.left_early
+        environment.process_exit_code = int(ExitCode.INTERRUPTED if left else ExitCode.PASS)
         return
     environment.tfy_master.end_early()
     if _given_folder() is not None:

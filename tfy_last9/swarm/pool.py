@@ -22,11 +22,22 @@ class UserPool:
     def __init__(self) -> None:
         self._waiting: deque[Any] = deque()
         self._open = True
+        self._source: Callable[[], Arrival | None] | None = None
         self._on_dropped: Callable[[Arrival], None] = lambda _: None
 
     def reopen(self) -> None:
         """Make users wait again (a new run starts)."""
         self._open = True
+        self._source = None
+
+    def ask_from_now_on(self, source: Callable[[], Arrival | None]) -> None:
+        """Let users take their next request from a source from now on: a closed loop."""
+        self._source = source
+
+    @property
+    def waiting(self) -> int:
+        """How many users wait."""
+        return len(self._waiting)
 
     def when_dropped(self, take: Callable[[Arrival], None]) -> None:
         """Say who accounts for an arrival whose user was killed before it could begin."""
@@ -36,6 +47,8 @@ class UserPool:
         """Block a user until an arrival is due. Raises `StopUser` when the run is over."""
         if not self._open:
             raise StopUser
+        if self._source is not None:
+            return self._asked(self._source)
         ticket: Any = AsyncResult()
         self._waiting.append(ticket)
         try:
@@ -49,6 +62,12 @@ class UserPool:
         if arrival is None:
             raise StopUser
         assert isinstance(arrival, Arrival)
+        return arrival
+
+    def _asked(self, source: Callable[[], Arrival | None]) -> Arrival:
+        arrival = source()
+        if arrival is None:
+            raise StopUser
         return arrival
 
     def hand_over(self, arrival: Arrival) -> bool:

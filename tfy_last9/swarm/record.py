@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from tfy_last9.arrivals.arms import destinations
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import LedgerRow, Outcome
-from tfy_last9.model.scenario import Cache, Scenario, Target
-from tfy_last9.swarm.call import Answer, Call
+from tfy_last9.model.scenario import Cache, Scenario
+from tfy_last9.swarm.call import Answer, Call, Wish
+from tfy_last9.swarm.clocks import ClockSync, Reading
 from tfy_last9.wire.chat import opened_by_nonce
 from tfy_last9.wire.gateway import (
     CACHE_STATUS_HEADER,
@@ -27,29 +29,50 @@ ERROR_TYPE_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """A worker's zero: the same moment on the monotonic and on the wall clock."""
+    """A worker's zero: the same moment on its monotonic clock and in the master's UTC."""
 
     monotonic_ns: int
     utc_ns: int
+    reading: Reading | None = None
+    """How the master's clock was read; None where its clock is ours, or where it never answered."""
 
     @classmethod
     def now(cls) -> Epoch:
-        """Read both clocks."""
+        """Read both clocks of this machine."""
         return cls(time.monotonic_ns(), time.time_ns())
+
+    @classmethod
+    def by(cls, clock: ClockSync | None, wait_s: float) -> Epoch:
+        """Read the monotonic clock here, and UTC from the master if there is one that answers."""
+        reading = None if clock is None else clock.best(wait_s)
+        if reading is None:
+            return cls.now()
+        now_ns = time.monotonic_ns()
+        return cls(now_ns, now_ns + reading.ahead_ns, reading)
 
     def since(self, monotonic_ns: int | None) -> int | None:
         """Return a ledger instant; None stays None."""
         return None if monotonic_ns is None else monotonic_ns - self.monotonic_ns
 
+    def utc_of(self, monotonic_ns: int) -> int:
+        """Return the master's UTC at a monotonic instant of ours."""
+        return self.utc_ns + monotonic_ns - self.monotonic_ns
 
-def _targets(scenario: Scenario) -> dict[tuple[int, int | None], tuple[Target, str | None]]:
-    """Return target and arm name for every (target, arm) of the schedule."""
-    found: dict[tuple[int, int | None], tuple[Target, str | None]] = {}
-    for number, target in enumerate(scenario.targets):
-        found[number, None] = target, None
-        for side, arm in enumerate(scenario.sides):
-            found[number, side] = arm.applied_to(target), arm.name
-    return found
+    def monotonic_of(self, utc_ns: int) -> int:
+        """Return our monotonic instant at the master's UTC."""
+        return self.monotonic_ns + utc_ns - self.utc_ns
+
+
+def clock_facts(epoch: Epoch, clock: ClockSync | None) -> dict[str, int | None]:
+    """Return what `run.json` says about a worker's clock; all null where it is the master's own."""
+    reading = epoch.reading
+    if reading is None or clock is None:
+        return dict.fromkeys(("clock_offset_ns", "clock_uncertainty_ns", "clock_drift_ns"))
+    return {
+        "clock_offset_ns": reading.wall_offset_ns,
+        "clock_uncertainty_ns": reading.uncertainty_ns,
+        "clock_drift_ns": clock.drift_since(reading),
+    }
 
 
 class Recorder:
@@ -60,13 +83,14 @@ class Recorder:
         self._run_id = run_id
         self._worker = worker
         self._epoch = epoch
-        self._targets = _targets(scenario)
+        self._targets = destinations(scenario)
         self.zero_ns = 0
         """Monotonic instant of schedule zero; set when the run starts."""
 
-    def call(self, arrival: Arrival) -> Call:
-        """Return the request an arrival stands for."""
+    def call(self, arrival: Arrival, wish: Wish | None = None) -> Call:
+        """Return the request an arrival stands for, as the user wishes it if it has one."""
         target, arm = self._targets[arrival.target, arrival.arm]
+        target = target if wish is None else wish.applied_to(target)
         request_id = f"{self._run_id}.{arrival.seq}"
         trace_id, span_id = trace_ids(request_id)
         labels = dict(self._scenario.metadata) | {
@@ -83,7 +107,7 @@ class Recorder:
             METADATA_HEADER: metadata_header(labels),
             "traceparent": traceparent(trace_id, span_id),
         }
-        prompt = self._scenario.prompts[arrival.prompt]
+        prompt = self._scenario.prompts[arrival.prompt] if wish is None else wish.prompt
         if self._scenario.cache is Cache.COLD:
             prompt = opened_by_nonce(prompt, request_id)
         return Call(arrival, request_id, target, prompt, headers, trace_id, arm)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from tfy_last9.adapters.environment import arm_gateways
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
@@ -19,7 +21,7 @@ from tfy_last9.model.scenario import Scenario
 from tfy_last9.progress.live_run import LiveRun
 from tfy_last9.swarm.choices import Choice
 from tfy_last9.swarm.judging import Judging
-from tfy_last9.swarm.master import Run
+from tfy_last9.swarm.run import Run
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Runs:
         """Which scenario and SLO set the next run is made of; None where the gate gave a run."""
         self.entries: dict[str, Entry] = {}
         self._sets_stop_timeout = False
+        self._joined: set[str] = set()
 
     @property
     def newest(self) -> Entry | None:
@@ -106,6 +109,13 @@ class Runs:
             judging = Judging(run.folder)
             self.entries[run.run_id].judging = judging
             judging.start()
+
+    def on_worker_connect(self, client_id: str, **_: Any) -> None:
+        """Tell the gate how many workers have joined."""
+        if self._given is not None:
+            self._joined.add(client_id)
+            document = orjson.dumps({"joined": len(self._joined)})
+            (self._given.work_path / "joined.json").write_bytes(document)
 
     def settle(self) -> int | None:
         """Wait for every verdict; return the exit code of the last run, None when there was none."""

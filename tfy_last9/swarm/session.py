@@ -11,23 +11,29 @@ from typing import Any
 import gevent
 import orjson
 
+from tfy_last9.arrivals.closed import ClosedLoop
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.swarm.alarm import Alarm
 from tfy_last9.swarm.breaker import Breaker
-from tfy_last9.swarm.call import Answer, Driver
+from tfy_last9.swarm.call import Answer, Driver, Wish
+from tfy_last9.swarm.clocks import ClockSync
+from tfy_last9.swarm.closed import ClosedFeed
 from tfy_last9.swarm.health import Counts, HealthMeter
+from tfy_last9.swarm.peers import LOST_AFTER_S
 from tfy_last9.swarm.pool import UserPool
-from tfy_last9.swarm.record import Epoch, Recorder
+from tfy_last9.swarm.record import Epoch, Recorder, clock_facts
+from tfy_last9.swarm.relay import Outbox
 from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0
 """A worker that is killed loses at most this much of its ledger."""
+STOPPED_PAUSE_S = 1.0
+"""Of a closed-loop user whose target was stopped."""
 ABORT_S = 2.0
 """Long enough for aborted requests to write their rows."""
 _NS_PER_S = 1_000_000_000
-Send = Callable[[str, dict[str, Any]], None]
-"""Sends a message of a type to the master (or, in a local run, to ourselves)."""
 Fire = Callable[[LedgerRow], None]
 """Tells Locust's own statistics about a finished request."""
 
@@ -59,47 +65,59 @@ class Session:
         self,
         scenario: Scenario,
         part: Share,
+        epoch: Epoch,
         driver: Driver,
         pool: UserPool,
-        send: Send,
+        outbox: Outbox,
         fire: Fire,
+        clock: ClockSync | None = None,
     ) -> None:
         self._part = part
+        self._epoch = epoch
         self._driver = driver
         self._pool = pool
-        self._send = send
+        self._outbox = outbox
         self._fire = fire
-        self._epoch = Epoch.now()
+        self._clock = clock
         self._recorder = Recorder(scenario, part.run_id, part.worker, self._epoch)
         self._arrivals: Iterator[Arrival] = share(scenario, part.worker, part.workers)
+        self.closed: ClosedFeed | None = None
+        """Where users of a closed loop ask; None in an open run, which its schedule feeds."""
+        if scenario.is_closed:
+            loop = ClosedLoop(scenario, part.worker, part.workers)
+            self.closed = ClosedFeed(scenario, loop, pool, self._count_asked)
         self._targets = [target.name for target in scenario.targets]
         self._breaker = Breaker()
         self._meter = HealthMeter(part.worker)
         self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
         self._rows: list[LedgerRow] = []
         self._shipped = 0
-        self._batches = 0
         self._exhausted = False
         self._finished = False
+        self._left = False
         self._greenlets: list[Any] = []
+        self._alarm = Alarm()
         self.counts = Counts()
 
     def start(self) -> None:
         """Begin feeding users; schedule zero is `start_ns`, normally a moment ahead."""
-        ahead_ns = self._part.start_ns - time.time_ns()
-        self._recorder.zero_ns = time.monotonic_ns() + ahead_ns
+        self._recorder.zero_ns = self._epoch.monotonic_of(self._part.start_ns)
         self._meter.start()
         self._pool.when_dropped(self._drop)
-        self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
+        closed = self.closed
+        feed = gevent.spawn(self._feed_closed, closed) if closed else gevent.spawn(self._feed)
+        self._greenlets = [feed, gevent.spawn(self._tick)]
 
-    def serve(self, arrival: Arrival) -> None:
+    def serve(self, arrival: Arrival, wish: Wish | None = None) -> LedgerRow:
         """Send one arrival's request and write its row, whatever happens to it."""
         if self._breaker.is_stopped(self._targets[arrival.target]):
             row = self._recorder.unsent(arrival, Outcome.ABORTED, "target_stopped")
             self._rows.append(row)
             self.counts.finished += 1
-            return
-        call = self._recorder.call(arrival)
+            if self.closed is not None:  # nothing else would slow its users down
+                gevent.sleep(STOPPED_PAUSE_S)
+            return row
+        call = self._recorder.call(arrival, wish)
         answer = Answer(started_ns=time.monotonic_ns())
         self._meter.started_late_by(answer.started_ns - self._recorder.zero_ns - arrival.due_ns)
         self.counts.started += 1
@@ -116,14 +134,26 @@ class Session:
             self._rows.append(row)
             self._note(row)
         self._fire(row)
+        return row
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the session has said goodbye."""
+        return self._finished
 
     def _drop(self, arrival: Arrival) -> None:
         self._rows.append(self._recorder.unsent(arrival, Outcome.ABORTED, "user_stopped"))
         self.counts.finished += 1
 
-    def drain(self, timeout_s: float) -> None:
-        """Send nothing new, wait for what is in flight, give up on the rest, then `finish`."""
+    def drain(self, timeout_s: float, *, left: bool = False) -> None:
+        """Send nothing new, wait for what is in flight, give up on the rest, then `finish`.
+
+        Returns when the master has everything, or was silent for too long. `left`: nobody asked for the
+        end of the run, this worker alone goes.
+        """
+        self._left = self._left or (left and not self._finished)
         if self._finished:
+            self._outbox.settle(LOST_AFTER_S)
             return
         self._pool.close()
         self._stop_feeding()
@@ -145,9 +175,11 @@ class Session:
         self._stop_feeding()
         self._pool.close()
         self._ship()
-        self._send("tfy.done", self._farewell())
+        self._outbox.put({"farewell": self._farewell()})
         self._meter.stop()
+        self._alarm.close()
         self._driver.close()
+        self._outbox.settle(LOST_AFTER_S)
 
     def _farewell(self) -> dict[str, Any]:
         return {
@@ -157,6 +189,9 @@ class Session:
             "rows": self._shipped,
             "offered": self.counts.offered,
             "exhausted": self._exhausted,
+            "left": self._left,
+            "resent": self._outbox.resent,
+            **clock_facts(self._epoch, self._clock),
             "stopped": [
                 {
                     "target": target,
@@ -169,6 +204,8 @@ class Session:
         }
 
     def _stop_feeding(self) -> None:
+        if self.closed is not None:
+            self.closed.end()
         for greenlet in self._greenlets:
             if greenlet is not gevent.getcurrent():
                 greenlet.kill(block=False)
@@ -177,14 +214,21 @@ class Session:
         """Hand each arrival to a waiting user at its due instant; count those nobody can take."""
         for arrival in self._arrivals:
             due_ns = self._recorder.zero_ns + arrival.due_ns
-            wait_ns = due_ns - time.monotonic_ns()
-            if wait_ns > 0:
-                gevent.sleep(wait_ns / _NS_PER_S)
+            self._alarm.wait_until(due_ns)
             self.counts.offered += 1
             if not self._pool.hand_over(arrival):
                 self.counts.missed += 1
                 self._rows.append(self._recorder.unsent(arrival, Outcome.MISSED, None))
         self._exhausted = True
+
+    def _feed_closed(self, closed: ClosedFeed) -> None:
+        """Let users ask until the time is over."""
+        closed.run(self._recorder.zero_ns)
+        self._exhausted = True
+        self._pool.close()
+
+    def _count_asked(self) -> None:
+        self.counts.offered += 1
 
     def _tick(self) -> None:
         """Ship rows and health once a second, and end the session when its schedule is done."""
@@ -203,21 +247,16 @@ class Session:
 
     def _ship(self) -> None:
         rows, self._rows = self._rows, []
-        if rows:
-            self._shipped += len(rows)
-            self._batches += 1
-            lines = b"".join(_line(row) for row in rows)
-            batch = {"worker": self._part.worker, "batch": self._batches, "rows": lines}
-            self._send("tfy.rows", batch | {"run_id": self._part.run_id})
-        sample = self._meter.sample(self.counts)
-        progress = {name: _summary(target) for name, target in self._progress.items()}
-        self._progress.clear()
-        counts = {
-            "run_id": self._part.run_id,
+        self._shipped += len(rows)
+        now_ns = self._epoch.utc_of(time.monotonic_ns())
+        news = {
+            "sample": self._meter.sample(self.counts, now_ns),
+            "targets": {name: _summary(target) for name, target in self._progress.items()},
             "offered": self.counts.offered,
             "errors": self.counts.errors,
         }
-        self._send("tfy.health", {"sample": sample, "targets": progress} | counts)
+        self._progress.clear()
+        self._outbox.put({"news": news}, b"".join(_line(row) for row in rows))
 
     def _note(self, row: LedgerRow) -> None:
         progress = self._progress[row.target]

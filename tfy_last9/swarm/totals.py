@@ -16,17 +16,18 @@ class Progress:
     samples: dict[int, dict[str, Any]] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def take(self, data: dict[str, Any]) -> None:
-        """Take one health message."""
-        worker = data["sample"]["worker"]
-        self.samples[worker] = data["sample"]
-        self.offered[worker] = data["offered"]
-        self.errors[worker] = data["errors"]
-        for name, news in data["targets"].items():
+    def take(self, news: dict[str, Any]) -> None:
+        """Take the news of one letter; letters that were held up come in any order."""
+        worker = news["sample"]["worker"]
+        if news["offered"] >= self.offered.get(worker, 0):
+            self.samples[worker] = news["sample"]
+            self.offered[worker] = news["offered"]
+            self.errors[worker] = news["errors"]
+        for name, target in news["targets"].items():
             known = self.targets.setdefault(name, {"finished": 0, "errors": 0, "ttft_p95_ns": None})
-            known["finished"] += news["finished"]
-            known["errors"] += news["errors"]
-            known["ttft_p95_ns"] = news["ttft_p95_ns"] or known["ttft_p95_ns"]
+            known["finished"] += target["finished"]
+            known["errors"] += target["errors"]
+            known["ttft_p95_ns"] = target["ttft_p95_ns"] or known["ttft_p95_ns"]
 
     def document(self) -> dict[str, Any]:
         """Return the totals over workers."""

@@ -11,6 +11,7 @@ from tfy_last9.adapters.opening import RunRequest, open_run
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.cli import gate as gating
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.crew import Crew
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.errors import BrokenRun, ConfigurationError, ExitCode
 from tfy_last9.model.run import EarlyStop
@@ -33,7 +34,7 @@ def request_(tmp_path, monkeypatch):
         sandbox_port=0,
         faults=(),
         client_only=True,
-        workers=1,
+        crew=Crew(),
         rate_per_s=None,
         duration_s=None,
         seed=None,

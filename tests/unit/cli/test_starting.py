@@ -42,7 +42,7 @@ def test_nothing_is_overwritten(tmp_path, capsys):
 
 
 def test_an_incomplete_installation_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(starting.tfy_last9, "__file__", str(tmp_path / "pkg" / "__init__.py"))
+    monkeypatch.setattr(starting, "PACKAGE", tmp_path / "pkg")
     with pytest.raises(BrokenRun, match="incomplete"):
         starting.samples_root()
 

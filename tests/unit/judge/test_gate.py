@@ -18,7 +18,7 @@ from judge_builders import (
 )
 
 from tfy_last9.judge.gate import fold
-from tfy_last9.model.run import StoppedTarget, Window
+from tfy_last9.model.run import StoppedTarget, Window, WorkerFacts
 from tfy_last9.model.scenario import OnInconclusive
 from tfy_last9.model.verdict import SEVERITY, Quantile, State
 
@@ -92,7 +92,12 @@ OBSTACLES = {
     "unreadable": ({"evidence": evidence(problems=("no start time",))}, "unreadable", 23),
     "data fault": ({"validity": validity(problems=("trace ab is negative",))}, "invalid_run", 23),
     "saturated": ({"validity": validity(started=900)}, "invalid_run", 23),
-    "lost worker": ({"manifest": manifest(expected_workers=2)}, "invalid_run", 23),
+    "absent worker": ({"manifest": manifest(expected_workers=2)}, "incomplete", 23),
+    "lost worker": (
+        {"manifest": manifest(workers=(WorkerFacts(0, 0, N, drained=False),))},
+        "incomplete",
+        23,
+    ),
     "requests do not add up": ({"accounting": accounting(missed=1)}, "accounting", 23),
     "traces do not add up": ({"accounting": accounting(lost=1)}, "accounting", 23),
 }

@@ -2,6 +2,7 @@ import pytest
 from judge_builders import (
     N,
     accounting,
+    evidence,
     latency,
     manifest,
     objective,
@@ -11,6 +12,7 @@ from judge_builders import (
     verdict,
 )
 
+from tfy_last9.judge.soundness import obstacles
 from tfy_last9.judge.validity import examine, smallest_latency_limit_ms
 from tfy_last9.model.objective import Book, Operator, Population, Threshold
 from tfy_last9.model.run import WorkerFacts
@@ -49,13 +51,21 @@ def test_only_upper_time_limits_on_the_ledger_bound_the_start_lag():
     assert smallest_latency_limit_ms([latency(), speed]) == 1500.0
 
 
-def test_a_worker_that_never_reported_is_a_problem():
-    assert problems(run=manifest(expected_workers=3)) == ("1 of 3 workers reported",)
+def test_a_worker_that_never_took_part_is_counted():
+    assert reasons(manifest(expected_workers=3)) == ["1 of 3 workers took part"]
 
 
-def test_a_worker_that_vanished_is_a_problem():
-    run = manifest(workers=(WorkerFacts(0, 0, N, drained=False),))
-    assert problems(run=run) == ("worker 0 vanished before its last rows arrived",)
+def test_a_worker_that_was_lost_is_named():
+    run = manifest(workers=(WorkerFacts(0, 0, 0, drained=False, host="host-b", gaps=2),))
+    (reason,) = reasons(run)
+    assert reason.startswith("worker 0 on host-b was lost before all its rows had arrived")
+    assert reason.endswith("2 batches of them known to exist")
+
+
+def reasons(run):
+    found = obstacles(run, [latency()], accounting(), validity(), evidence())
+    assert {obstacle.code for obstacle in found} == {"incomplete"}
+    return [obstacle.message for obstacle in found]
 
 
 def test_rows_that_a_worker_wrote_and_nobody_stored_are_a_problem():

@@ -25,7 +25,9 @@ _KEYS: dict[str, frozenset[str]] = {
     "spike": frozenset({"rate", "to", "at", "for"}),
     "sine": frozenset({"rate", "swing", "period"}),
     "replay": frozenset({"file"}),
+    "closed": frozenset({"users"}),
 }
+_OPTIONAL: dict[str, frozenset[str]] = {"closed": frozenset({"think", "gaps"})}
 _SHAPED = frozenset({"ramp", "steps", "spike", "sine"})
 
 
@@ -39,7 +41,7 @@ class StepPart(Part):
 class ArrivalsPart(Part):
     """When requests are due."""
 
-    kind: Literal["constant", "poisson", "ramp", "steps", "spike", "sine", "replay"]
+    kind: Literal["constant", "poisson", "ramp", "steps", "spike", "sine", "replay", "closed"]
     rate: Rate | None = None
     to: Rate | None = None
     """Rate at the end of a ramp, or in a spike."""
@@ -51,11 +53,16 @@ class ArrivalsPart(Part):
     file: Text | None = None
     """Offsets in seconds, one per line, relative to the scenario file."""
     gaps: Literal["poisson", "even"] | None = None
+    users: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    """Closed loop: how many users; each asks again when its answer is complete."""
+    think: Duration | None = None
+    """Closed loop: mean pause between an answer and the next request."""
 
     @model_validator(mode="after")
     def _keys_of_its_kind(self) -> ArrivalsPart:
         needed = _KEYS[self.kind]
         allowed = needed | ({"gaps"} if self.kind in _SHAPED else frozenset())
+        allowed |= _OPTIONAL.get(self.kind, frozenset())
         given = {
             info.alias or name
             for name, info in type(self).model_fields.items()

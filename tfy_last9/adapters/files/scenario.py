@@ -151,9 +151,25 @@ def _arm_problems(document: Document, parsed: ScenarioDocument) -> list[FileProb
     if parsed.policy.on_inconclusive == "extend" and not endless:
         message = "on-inconclusive: extend needs constant or poisson arrivals, which can go on"
         problems.append(document.problem(("policy", "on-inconclusive"), message))
+    if parsed.arrivals.kind == "closed":
+        problems += _closed_problems(document, parsed)
     if parsed.cache == "warm" and all(phase.judged for phase in parsed.phases):
         message = "cache: warm needs a phase with `judged: false` that warms the caches"
         problems.append(document.problem(("cache",), message))
+    return problems
+
+
+def _closed_problems(document: Document, parsed: ScenarioDocument) -> list[FileProblem]:
+    """Return what needs a schedule that a closed loop does not have."""
+    problems = []
+    if parsed.policy.early_stop:
+        message = (
+            "early-stop needs a schedule: a closed loop does not know how much is still to come"
+        )
+        problems.append(document.problem(("policy", "early-stop"), message))
+    if parsed.arms is not None and parsed.arms.mirror:
+        message = "mirrored arms need a schedule: users of a closed loop send one request at a time"
+        problems.append(document.problem(("arms", "mirror"), message))
     return problems
 
 
@@ -188,13 +204,21 @@ def _scenario(document: ScenarioDocument) -> Scenario:
             for part in document.phases
         ),
         prompts=tuple(_prompt(part) for part in document.prompts),
-        limits=Limits(limits.users, limits.connect, limits.first_token, limits.idle, limits.total),
+        limits=Limits(
+            document.arrivals.users or limits.users,
+            limits.connect,
+            limits.first_token,
+            limits.idle,
+            limits.total,
+        ),
         metadata=dict(document.metadata),
         settle=Settle(settle.deadline, settle.late_after, settle.poll),
         policy=_policy(document.policy),
         arms=None if document.arms is None else arms_of(document.arms),
         cache=Cache(document.cache),
         sampling=document.sampling,
+        think_s=document.arrivals.think or 0.0,
+        think_even=document.arrivals.gaps == "even",
     )
 
 

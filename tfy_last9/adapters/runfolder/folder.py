@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "evidence.json"
 
     @property
+    def unreported_path(self) -> Path:
+        """`unreported.parquet`: planned requests that left no row; absent when there are none."""
+        return self.path / "unreported.parquet"
+
+    @property
     def slo_path(self) -> Path:
         """Copies of the SLO files as used."""
         return self.path / "slo"

@@ -1,28 +1,26 @@
 """Where losses happened: traces that are late, lost or in conflict, and requests nobody reported.
 
-The rows of a killed worker are rebuilt from the schedule, which is a pure function of the scenario and its
-seed: every planned sequence number without a row is one. Each split adds up to the same sums.
+Requests that a lost worker never reported were rebuilt from the seed when the run was sealed
+(`unreported.parquet`). Each split adds up to the same sums.
 """
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfy_last9.adapters.runfolder.books import band_of
-from tfy_last9.adapters.runfolder.database import literal
+from tfy_last9.adapters.runfolder.books import size_band
+from tfy_last9.adapters.runfolder.database import literal, scalar_int
 from tfy_last9.adapters.runfolder.labels import VIRTUAL
-from tfy_last9.arrivals.schedule import schedule
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.verdict import LossPart, LossSplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     import duckdb
 
+    from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.model.run import Manifest, SecondOracle
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting
@@ -48,12 +46,16 @@ WHERE {asked} AND l.is_expected AND (NOT j.is_joined OR j.is_late)
 
 REBUILT = """
 INSERT INTO gaps
-SELECT p.seq, p.provider, p.phase, p.minute, p.worker, {unreported}, p.size_band,
+SELECT seq, coalesce(provider, {virtual}), phase, (due_ns // 60000000000)::VARCHAR, worker::VARCHAR,
+       {unreported}, {size_band}, false, false, false, true, {elsewhere}
+FROM read_parquet({path})
+"""
+
+UNKNOWN = """
+INSERT INTO gaps
+SELECT NULL, 'unknown', 'unknown', 'unknown', 'unknown', {unreported}, 'unknown',
        false, false, false, true, {elsewhere}
-FROM read_csv({plan}, header = false, quote = '', escape = '', delim = '\t', columns = {{
-    'seq': 'BIGINT', 'provider': 'VARCHAR', 'phase': 'VARCHAR', 'minute': 'VARCHAR',
-    'worker': 'VARCHAR', 'size_band': 'VARCHAR'}}) p
-ANTI JOIN ledger l ON l.seq = p.seq
+FROM range(?)
 """
 
 SPLIT = """
@@ -71,6 +73,7 @@ FROM ledger l JOIN joins j ON j.seq = l.seq WHERE l.is_expected AND j.is_joined
 def with_losses(
     database: duckdb.DuckDBPyConnection,
     found: Accounting,
+    folder: RunFolder,
     manifest: Manifest,
     required: Iterable[Role],
     *,
@@ -80,9 +83,7 @@ def with_losses(
     """Return the accounting with its losses split; `asked` is false where nobody looked for traces."""
     sums = (found.late, found.lost, found.conflicts, found.unreported)
     losses = (
-        _losses(database, manifest, found.intended, sums, asked=asked, oracle=oracle)
-        if any(sums)
-        else ()
+        _losses(database, folder, manifest, sums, asked=asked, oracle=oracle) if any(sums) else ()
     )
     absent = _absent_roles(database, required) if asked else ()
     return replace(found, losses=losses, absent_roles=absent)
@@ -90,8 +91,8 @@ def with_losses(
 
 def _losses(
     database: duckdb.DuckDBPyConnection,
+    folder: RunFolder,
     manifest: Manifest,
-    offered: int,
     sums: tuple[int, ...],
     *,
     asked: bool,
@@ -108,7 +109,7 @@ def _losses(
         )
     )
     if sums[3]:
-        _rebuild(database, manifest, offered)
+        _rebuild(database, folder, manifest, sums[3])
     splits = []
     for dimension in (*DIMENSIONS, HOP) if oracle is not None else DIMENSIONS:
         order = f"TRY_CAST({dimension} AS BIGINT), {dimension}"
@@ -152,26 +153,20 @@ def _absent_roles(
     return tuple((role, count) for role, count in absent if count)
 
 
-def _rebuild(database: duckdb.DuckDBPyConnection, manifest: Manifest, offered: int) -> None:
-    """Add the planned arrivals that no row tells of; by way of a file, one parse in C."""
-    with tempfile.TemporaryDirectory(prefix="tfy-last9-plan-") as place:
-        plan = Path(place) / "plan.tsv"
-        with plan.open("w", encoding="utf-8") as lines:
-            lines.writelines(_planned(manifest, offered))
-        database.execute(
-            REBUILT.format(
-                plan=literal(plan), unreported=literal(UNREPORTED), elsewhere=literal(NOT_LOST)
-            )
-        )
-
-
-def _planned(manifest: Manifest, offered: int) -> Iterator[str]:
-    scenario = manifest.scenario
-    bands = [band_of(prompt) for prompt in scenario.prompts]
-    for arrival in schedule(scenario):
-        if arrival.seq >= offered:
-            return
-        provider = scenario.targets[arrival.target].provider or VIRTUAL
-        minute, worker = arrival.due_ns // 60_000_000_000, arrival.seq % manifest.expected_workers
-        band = bands[arrival.prompt]
-        yield f"{arrival.seq}\t{provider}\t{arrival.phase}\t{minute}\t{worker}\t{band}\n"
+def _rebuild(
+    database: duckdb.DuckDBPyConnection, folder: RunFolder, manifest: Manifest, missing: int
+) -> None:
+    """Add the planned requests that left no row; of some nothing is known but that there were so many."""
+    known = 0
+    if folder.unreported_path.is_file():
+        parts = {
+            "path": literal(folder.unreported_path),
+            "virtual": literal(VIRTUAL),
+            "unreported": literal(UNREPORTED),
+            "size_band": size_band(manifest.scenario),
+            "elsewhere": literal(NOT_LOST),
+        }
+        database.execute(REBUILT.format(**parts))
+        known = scalar_int(database, "SELECT count(*) FROM gaps WHERE is_unreported")
+    unknown = UNKNOWN.format(unreported=literal(UNREPORTED), elsewhere=literal(NOT_LOST))
+    database.execute(unknown, [max(0, missing - known)])

@@ -203,7 +203,9 @@ class Reduction:
             self._database, self._counters, asked=asked, complete=complete(required)
         )
         found = with_losses(
-            *(self._database, found, self._manifest, required), asked=asked, oracle=self._oracle
+            *(self._database, found, self._folder, self._manifest, required),
+            asked=asked,
+            oracle=self._oracle,
         )
         found = replace(found, sampling=self._sampling)
         if self._sample is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, scalar_int, write_parquet
+from tfy_last9.adapters.runfolder.unreported import lost_arrivals, write_unreported
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import Outcome, ledger_columns
 from tfy_last9.model.run import Counters, Manifest, StoppedTarget, WorkerFacts
@@ -80,6 +81,7 @@ def seal(folder: RunFolder) -> Manifest:
         foreign = _write_ledger(database, folder, manifest.run_id)
         _write_health(database, folder)
         sealed = _describe(database, folder, manifest, _dirt(torn, foreign))
+        _rebuild(database, folder, sealed)
     folder.write_manifest(sealed)
     shutil.rmtree(folder.work_path)
     return sealed
@@ -155,6 +157,17 @@ def _write_health(database: duckdb.DuckDBPyConnection, folder: RunFolder) -> Non
     )
 
 
+def _rebuild(database: duckdb.DuckDBPyConnection, folder: RunFolder, manifest: Manifest) -> None:
+    """Write `unreported.parquet`: what the seed says of requests that left no row."""
+    counters = manifest.counters
+    if counters is None or not counters.unreported:
+        return
+    lines = folder.work_path / "unreported.ndjson"
+    if write_unreported(lines, manifest, lost_arrivals(database, manifest, counters.offered)):
+        rows = read_lines([lines], ledger_columns())
+        write_parquet(database, f"SELECT * FROM ({rows}) ORDER BY seq", folder.unreported_path)  # noqa: S608 - column names are constants
+
+
 def _dirt(torn: int, foreign: int) -> tuple[str, ...]:
     problems = []
     if torn:
@@ -171,7 +184,7 @@ def _describe(
     dirt: tuple[str, ...],
 ) -> Manifest:
     report = _read_report(folder.work_path / "swarm.json")
-    planned = report.offered if isinstance(report, SwarmReport) else 0
+    planned = report.offered if isinstance(report, SwarmReport) else None
     counters = _count(database, planned)
     end_ns = scalar_int(database, "SELECT max(epoch_ns + finished_ns) FROM ledger") or None
     if isinstance(report, str):
@@ -184,7 +197,7 @@ def _describe(
             counters=counters,
             problems=_merged(manifest.problems, (report, *dirt)),
         )
-    losses = _losses(database, report, max(manifest.expected_workers, report.expected_workers))
+    losses = _losses(database, report)
     return replace(
         manifest,
         start_ns=report.start_ns,
@@ -209,7 +222,8 @@ def _read_report(path: Path) -> SwarmReport | str:
         return "swarm.json of the load process is not readable: it ended while writing it"
 
 
-def _count(database: duckdb.DuckDBPyConnection, planned: int) -> Counters:
+def _count(database: duckdb.DuckDBPyConnection, planned: int | None) -> Counters:
+    """Count requests; without a word from the load process, up to the last that left a row."""
     row = database.execute(
         """
         SELECT coalesce(max(seq) + 1, 0),
@@ -222,24 +236,16 @@ def _count(database: duckdb.DuckDBPyConnection, planned: int) -> Counters:
         {"missed": Outcome.MISSED.value},
     ).fetchone()
     beyond, started, missed, finished, rows = row or (0, 0, 0, 0, 0)
-    offered = max(planned, beyond)
+    offered = beyond if planned is None else max(planned, rows)
     return Counters(offered, started, missed, finished, unreported=offered - rows)
 
 
-def _losses(
-    database: duckdb.DuckDBPyConnection, report: SwarmReport, expected_workers: int
-) -> tuple[str, ...]:
-    """Say which workers vanished, and whose rows did not all reach the disk."""
+def _losses(database: duckdb.DuckDBPyConnection, report: SwarmReport) -> tuple[str, ...]:
+    """Say whose rows did not all reach the disk."""
     on_disk = dict(database.execute("SELECT worker, count(*) FROM ledger GROUP BY 1").fetchall())
     losses = []
-    if len(report.workers) < expected_workers:
-        losses.append(
-            f"{len(report.workers)} of {expected_workers} workers reported; others are lost"
-        )
     for facts in sorted(report.workers, key=lambda facts: facts.worker):
         found = on_disk.get(facts.worker, 0)
-        if not facts.drained:
-            losses.append(f"worker {facts.worker} was lost before it handed over its last rows")
         if found < facts.rows:
             losses.append(
                 f"worker {facts.worker} wrote {facts.rows} rows, only {found} are on disk"

@@ -25,11 +25,11 @@ from tfy_last9.model.run import SecondOracle
 from tfy_last9.model.trace import Role
 
 
-def accounting(parent, rows, spans, offered=None, workers=1, oracle=None):
+def accounting(parent, rows, spans, offered=None, workers=1, lost=None, oracle=None):
     manifest = build_manifest(scenario=build_scenario(), expected_workers=workers)
     folder = new_folder(parent, manifest)
     drained = [
-        {"worker": n, "epoch_ns": EPOCH_NS, "rows": 0, "drained": True} for n in range(workers)
+        {"worker": n, "epoch_ns": EPOCH_NS, "rows": 0, "drained": n != lost} for n in range(workers)
     ]
     report = swarm_json(len(rows), offered=offered or len(rows), workers=drained)
     write_work(folder, rows, report | {"expected_workers": workers})
@@ -88,7 +88,7 @@ def test_rows_of_a_killed_worker_are_rebuilt_from_the_seed(tmp_path):
         if a.seq % 2 == 0
     ]
     spans = [span for row in rows for span in build_trace(row["seq"])]
-    found = accounting(tmp_path, rows, spans, offered=20, workers=2)
+    found = accounting(tmp_path, rows, spans, offered=20, workers=2, lost=1)
     gone = [arrival for arrival in plan if arrival.seq % 2]
     assert found.unreported == 10
     assert split(found, "worker") == {"1": (0, 0, 0, 10)}

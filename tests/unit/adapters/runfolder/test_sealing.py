@@ -21,6 +21,7 @@ from runfolder_builders import (
 
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.arrivals.schedule import schedule
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import ledger_columns
 from tfy_last9.model.run import Counters
@@ -94,13 +95,45 @@ def test_fewer_rows_than_a_worker_wrote_is_a_problem(tmp_path: Path) -> None:
     assert problems == ("worker 0 wrote 3 rows, only 1 are on disk",)
 
 
-def test_a_worker_that_vanished_is_a_problem(tmp_path: Path) -> None:
+def test_what_a_lost_worker_did_not_report_is_rebuilt_from_the_seed(tmp_path: Path) -> None:
     folder = new_folder(tmp_path, build_manifest(expected_workers=2))
-    lost = {"worker": 0, "epoch_ns": EPOCH_NS, "rows": 1, "drained": False}
-    write_work(folder, [build_row(0)], swarm_json(1, workers=[lost]))
-    problems = seal(folder).problems
-    assert any("1 of 2 workers reported" in problem for problem in problems)
-    assert any("worker 0 was lost" in problem for problem in problems)
+    plan = list(schedule(folder.read_manifest().scenario))
+    lost = {"epoch_ns": 0, "rows": 0, "drained": False, "host": "host-b", "offered": 1}
+    whole = {"epoch_ns": EPOCH_NS, "rows": len(plan[::2]), "drained": True, "offered": len(plan)}
+    rows = [build_row(arrival.seq, worker=0) for arrival in plan[::2]]
+    rows.append(build_row(3, worker=1))
+    workers = [{"worker": 0, **whole}, {"worker": 1, **lost}]
+    write_work(folder, rows, swarm_json(0, workers=workers, offered=len(plan)))
+    manifest = seal(folder)
+    missing = [arrival for arrival in plan[1::2] if arrival.seq != 3]
+    assert manifest.counters is not None
+    assert manifest.counters.unreported == len(missing) > 1
+    found = read(folder.unreported_path, "seq, request_id, worker, epoch_ns + due_ns, outcome")
+    assert found == [
+        (one.seq, f"{RUN}.{one.seq}", 1, manifest.start_ns + one.due_ns, None) for one in missing
+    ]
+    assert duckdb.sql(f"FROM '{folder.unreported_path}'").columns == list(ledger_columns())
+
+
+def test_of_a_run_that_was_stopped_only_what_was_offered_is_missing(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    facts = {"worker": 0, "epoch_ns": 0, "rows": 0, "drained": False, "offered": 4}
+    write_work(
+        folder,
+        [build_row(0), build_row(2)],
+        swarm_json(0, workers=[facts], offered=4, ended="stopped"),
+    )
+    manifest = seal(folder)
+    assert manifest.counters is not None
+    assert manifest.counters.unreported == 2
+    assert read(folder.unreported_path, "seq") == [(1,), (3,)]
+
+
+def test_nothing_is_rebuilt_where_nothing_is_missing(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    write_work(folder, [build_row(0)], swarm_json(1))
+    seal(folder)
+    assert not folder.unreported_path.exists()
 
 
 @pytest.mark.parametrize("text", [None, '{"workers": [', "{}"])

@@ -1,6 +1,8 @@
 """What the master writes about a run, and where it keeps rows."""
 
 import json
+import shutil
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +13,12 @@ import pytest
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival, planned
 from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.swarm import master as master_module
 from tfy_last9.swarm.breaker import STOP_AFTER, Breaker
 from tfy_last9.swarm.call import Answer
 from tfy_last9.swarm.health import Counts, HealthMeter
-from tfy_last9.swarm.master import Run
 from tfy_last9.swarm.record import Epoch, Recorder
+from tfy_last9.swarm.run import Run
 from tfy_last9.swarm.spool import Spool
 from tfy_last9.wire.traceparent import trace_ids
 
@@ -37,36 +40,42 @@ def farewell(worker, **more):
     return {"worker": worker, "stopped": [], **known, **more}
 
 
+def said(run, *farewells):
+    """Let workers say goodbye, and wait until that is on disk."""
+    for data in farewells:
+        letter = {"worker": data["worker"], "number": 1, "farewell": data}
+        run.take(letter, lambda _: None)
+    gevent.sleep(0.1)
+
+
 def report(run):
     run.close()
     return json.loads((run.spool.folder / "swarm.json").read_text())
 
 
 def test_a_run_whose_workers_all_finished_ended_by_schedule(run):
-    run.farewells = {0: farewell(0), 1: farewell(1)}
+    said(run, farewell(0), farewell(1))
     written = report(run)
-    assert written["ended"] == "schedule"
-    assert written["offered"] == planned(SHORT).total()
-    assert written["workers"] == [
-        {"worker": 0, "epoch_ns": 5, "rows": 10, "drained": True},
-        {"worker": 1, "epoch_ns": 5, "rows": 10, "drained": True},
-    ]
+    assert (written["ended"], written["offered"]) == ("schedule", 20)
+    for number, worker in enumerate(written["workers"]):
+        assert (worker["worker"], worker["host"]) == (number, "ab"[number])
+        assert (worker["epoch_ns"], worker["rows"], worker["drained"]) == (5, 10, True)
 
 
 def test_a_run_that_was_stopped_offers_what_its_workers_were_offered(run):
-    run.farewells = {0: farewell(0, exhausted=False), 1: farewell(1)}
+    said(run, farewell(0, exhausted=False), farewell(1))
     written = report(run)
     assert (written["ended"], written["offered"]) == ("stopped", 20)
 
 
 def test_a_run_that_a_signal_ended_says_so(run):
-    run.farewells = {0: farewell(0, exhausted=False)}
+    said(run, farewell(0, exhausted=False))
     run.interrupted = True
     assert report(run)["ended"] == "interrupted"
 
 
 def test_a_worker_that_said_nothing_is_named_as_not_drained(run):
-    run.farewells = {0: farewell(0)}
+    said(run, farewell(0))
     written = report(run)
     assert [worker["drained"] for worker in written["workers"]] == [True, False]
     assert written["expected_workers"] == 2
@@ -79,32 +88,56 @@ def test_no_worker_at_all_is_no_schedule_that_ended(run):
 
 def test_a_target_that_several_workers_stopped_is_reported_once(run):
     stop = {"target": "openai", "status": 401, "message": "no", "skipped": 4}
-    run.farewells = {0: farewell(0, stopped=[stop]), 1: farewell(1, stopped=[stop])}
+    said(run, farewell(0, stopped=[stop]), farewell(1, stopped=[stop]))
     assert report(run)["stopped_targets"] == [stop | {"skipped": 8}]
 
 
+def test_a_worker_that_left_while_the_others_went_on_is_a_problem_of_the_run(run):
+    said(run, farewell(0), farewell(1, exhausted=False, left=True))
+    assert report(run)["problems"] == ["worker 1 on b left in the middle of the run"]
+
+
+def test_nobody_left_a_run_that_a_signal_ended_as_a_whole(run):
+    said(run, farewell(0, exhausted=False, left=True), farewell(1, exhausted=False, left=True))
+    run.interrupted = True
+    assert report(run)["problems"] == []
+
+
 def test_a_worker_that_could_not_start_is_a_problem_of_the_run(run):
-    run.farewells = {0: farewell(0, problem="worker 0 could not start: x"), 1: farewell(1)}
+    said(run, farewell(0, problem="worker 0 could not start: x"), farewell(1))
     assert report(run)["problems"] == ["worker 0 could not start: x"]
 
 
 def test_a_write_that_failed_is_a_problem_of_the_run(run):
-    run.spool.failure = OSError("no space left on device")
-    assert "no space left" in report(run)["problems"][0]
+    shutil.rmtree(run.spool.folder)
+    said(run, farewell(0))
+    run.spool.document("progress.json", {})
+    gevent.sleep(0.1)
+    run.spool.folder.mkdir()
+    assert "progress.json" in report(run)["problems"][0]
+
+
+def test_a_letter_under_another_workers_name_is_not_taken(run, monkeypatch):
+    monkeypatch.setattr(master_module, "MasterRunner", SimpleNamespace)
+    master = object.__new__(master_module.Master)
+    master._environment = SimpleNamespace(runner=SimpleNamespace())
+    letters = [SimpleNamespace(node_id=name, data={"worker": 1}) for name in ("a", "b", "c")]
+    assert [master._is_its_own(run, letter) for letter in letters] == [False, True, False]
 
 
 def test_only_living_workers_are_waited_for(run):
-    run.farewells = {0: farewell(0)}
+    said(run, farewell(0))
     assert run.missing(lambda _: True) == ["b"]
     assert run.missing(lambda client: client != "b") == []
 
 
-def test_spooled_lines_are_on_disk_once_closed(tmp_path):
+def test_what_is_handed_over_last_is_on_disk_once_closed(tmp_path):
     spool = Spool(tmp_path / "w")
+    kept = []
     for number in range(100):
-        spool.rows(number % 2, b'{"seq":%d}\n' % number)
-    spool.health(0, {"worker": 0})
-    spool.close()
+        line = zlib.compress(b'{"seq":%d}\n' % number)
+        spool.letter(number % 2, line, {"worker": 0} if number == 0 else None, kept.append)
+    spool.close("swarm.json", lambda: {"kept": len(kept)})
     lines = [
         json.loads(line)["seq"]
         for worker in (0, 1)
@@ -112,25 +145,26 @@ def test_spooled_lines_are_on_disk_once_closed(tmp_path):
     ]
     assert sorted(lines) == list(range(100))
     assert json.loads((tmp_path / "w" / "health-0.ndjson").read_text()) == {"worker": 0}
+    assert json.loads((tmp_path / "w" / "swarm.json").read_text()) == {"kept": 100}
+    assert kept == [True] * 100
 
 
-def test_spooled_lines_reach_the_disk_while_the_run_goes_on(tmp_path):
+def test_rows_reach_the_disk_while_the_run_goes_on(tmp_path):
     spool = Spool(tmp_path / "w")
-    spool.rows(0, b"{}\n")
-    gevent.sleep(0.7)
+    spool.letter(0, zlib.compress(b"{}\n"), None, lambda _: None)
+    gevent.sleep(0.3)
     assert (tmp_path / "w" / "rows-0.ndjson").read_bytes() == b"{}\n"
-    spool.close()
+    spool.close("swarm.json", dict)
 
 
-@pytest.mark.parametrize(
-    "write", [lambda spool: spool.rows(0, b"x"), lambda spool: spool.replace("p", {})]
-)
-def test_a_full_disk_is_remembered_and_raises_nothing(tmp_path, write):
+def test_a_disk_that_cannot_be_written_to_is_remembered_and_raises_nothing(tmp_path):
     spool = Spool(tmp_path / "w")
     (tmp_path / "w").rmdir()
-    write(spool)
-    spool.close()
+    kept = []
+    spool.letter(0, zlib.compress(b"x"), None, kept.append)
+    spool.close("swarm.json", dict)
     assert isinstance(spool.failure, OSError)
+    assert kept == [False]
 
 
 def arrival(seq=7, target=0):
@@ -244,8 +278,8 @@ def test_the_health_meter_forgets_the_last_interval():
     meter.started_late_by(5)
     meter.started_late_by(3)
     counts = Counts(offered=2, started=2)
-    assert meter.sample(counts)["start_lag_max_ns"] == 5
-    assert meter.sample(replace(counts))["start_lag_max_ns"] == 0
+    assert meter.sample(counts, 0)["start_lag_max_ns"] == 5
+    assert meter.sample(replace(counts), 0)["start_lag_max_ns"] == 0
 
 
 def test_the_health_meter_sees_a_hub_that_is_blocked():
@@ -259,4 +293,4 @@ def test_the_health_meter_sees_a_hub_that_is_blocked():
         pass
     gevent.sleep(0.01)
     meter.stop()
-    assert meter.sample(Counts())["hub_lag_max_ns"] > 20e6
+    assert meter.sample(Counts(), 0)["hub_lag_max_ns"] > 20e6

@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,8 @@ from tfy_last9.arrivals.schedule import Arrival, planned
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Phase
 from tfy_last9.swarm.pool import UserPool
+from tfy_last9.swarm.record import Epoch
+from tfy_last9.swarm.relay import Outbox
 from tfy_last9.swarm.session import Session, Share
 
 ROOT = Path(__file__).parents[4]
@@ -62,17 +65,18 @@ class Worker:
         self.messages = []
         self.fired = []
         part = Share("run-1", 0, workers, time.time_ns() + 20_000_000)
+        outbox = Outbox(part.run_id, part.worker, self.post)
+        self.outbox = outbox
         self.session = Session(
-            SCENARIO,
-            part,
-            driver,
-            self.pool,
-            lambda kind, data: self.messages.append((kind, data)),
-            self.fired.append,
+            *(SCENARIO, part, Epoch.now(), driver, self.pool, outbox, self.fired.append)
         )
         self.users = [gevent.spawn(self.work) for _ in range(users)]
         gevent.sleep(0)
         self.session.start()
+
+    def post(self, data):
+        self.messages.append(data)
+        self.outbox.acknowledge(data["number"])
 
     def work(self):
         with suppress(StopUser):
@@ -81,17 +85,17 @@ class Worker:
 
     def until_done(self, timeout_s=5):
         until = time.monotonic() + timeout_s
-        while not self.of("tfy.done"):
+        while not self.of("farewell"):
             assert time.monotonic() < until, "the session did not end"
             gevent.sleep(0.01)
         gevent.joinall(self.users, timeout=1)
 
-    def of(self, kind):
-        return [data for name, data in self.messages if name == kind]
+    def of(self, part):
+        return [data[part] for data in self.messages if part in data]
 
     @property
     def rows(self):
-        lines = b"".join(batch["rows"] for batch in self.of("tfy.rows")).splitlines()
+        lines = b"".join(zlib.decompress(rows) for rows in self.of("rows")).splitlines()
         return [json.loads(line) for line in lines]
 
     @property
@@ -105,7 +109,7 @@ def test_every_arrival_leaves_one_row_and_then_the_session_ends():
     worker.until_done()
     assert sorted(row["seq"] for row in worker.rows) == list(range(TOTAL))
     assert worker.outcomes == {"ok": TOTAL}
-    (done,) = worker.of("tfy.done")
+    (done,) = worker.of("farewell")
     assert (done["rows"], done["offered"], done["exhausted"]) == (TOTAL, TOTAL, True)
     assert driver.closed
     assert len(worker.fired) == TOTAL
@@ -114,7 +118,7 @@ def test_every_arrival_leaves_one_row_and_then_the_session_ends():
 def test_batches_are_numbered_without_gaps():
     worker = Worker(DriverDouble())
     worker.until_done()
-    numbers = [batch["batch"] for batch in worker.of("tfy.rows")]
+    numbers = [data["number"] for data in worker.messages]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
@@ -142,7 +146,7 @@ def test_draining_waits_for_what_is_in_flight_and_sends_nothing_new():
     gevent.sleep(0.2)
     sent = driver.sent
     worker.session.drain(timeout_s=5)
-    (done,) = worker.of("tfy.done")
+    (done,) = worker.of("farewell")
     assert done["offered"] == done["rows"] == len(worker.rows) < TOTAL
     assert done["exhausted"] is False
     assert worker.outcomes == {"ok": len(worker.rows)}
@@ -153,7 +157,7 @@ def test_draining_gives_up_on_what_does_not_end_and_keeps_its_rows():
     worker = Worker(DriverDouble(delay_s=60))
     gevent.sleep(0.2)
     worker.session.drain(timeout_s=0.05)
-    (done,) = worker.of("tfy.done")
+    (done,) = worker.of("farewell")
     assert done["offered"] == done["rows"] == len(worker.rows)
     assert worker.outcomes["aborted"] == worker.session.counts.started > 0
 
@@ -163,7 +167,7 @@ def test_draining_twice_says_goodbye_once():
     gevent.sleep(0.1)
     gevent.joinall([gevent.spawn(worker.session.drain, 1) for _ in range(3)], timeout=5)
     worker.session.finish()
-    assert len(worker.of("tfy.done")) == 1
+    assert len(worker.of("farewell")) == 1
 
 
 def test_a_user_killed_in_the_middle_leaves_an_aborted_row():
@@ -228,7 +232,7 @@ def test_a_target_that_keeps_refusing_is_stopped_and_its_arrivals_are_counted():
     driver = DriverDouble(status=401)
     worker = Worker(driver)
     worker.until_done()
-    (done,) = worker.of("tfy.done")
+    (done,) = worker.of("farewell")
     assert {stop["target"] for stop in done["stopped"]} == {"openai", "anthropic", "gemini"}
     assert {stop["status"] for stop in done["stopped"]} == {401}
     skipped = sum(stop["skipped"] for stop in done["stopped"])
@@ -247,7 +251,7 @@ def test_no_key_is_in_what_a_stopped_target_says():
 def test_health_is_reported_with_counts_that_add_up():
     worker = Worker(DriverDouble())
     worker.until_done()
-    last = worker.of("tfy.health")[-1]
+    last = worker.of("news")[-1]
     sample = last["sample"]
     assert last["offered"] == sample["started"] + sample["missed"] == TOTAL
     assert sample["finished"] == TOTAL

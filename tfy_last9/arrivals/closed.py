@@ -1,0 +1,68 @@
+"""Requests of a closed loop: there is no schedule, a user asks when its answer before is complete.
+
+So a slow gateway is asked less often, and its stalls are seen by few requests ("coordinated omission",
+Gil Tene, "How NOT to measure latency"): every report says that a run was closed. The mix of targets is
+exact all the same, block by block and per worker. Pure: time comes in from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from tfy_last9.arrivals.arms import arm_choice
+from tfy_last9.arrivals.mix import mixed
+from tfy_last9.arrivals.schedule import NS_PER_S, Arrival
+from tfy_last9.model.scenario import Phase, Scenario
+
+
+class ClosedLoop:
+    """What one worker's users send, in the order in which they ask."""
+
+    def __init__(self, scenario: Scenario, worker: int, workers: int) -> None:
+        self._scenario = scenario
+        self._worker = worker
+        self._workers = workers
+        weights = [target.weight for target in scenario.targets]
+        self._mix = mixed(weights, Random(f"{scenario.seed}/mix/{worker}"))
+        self._choose_arms = arm_choice(scenario)
+        self._pauses = _pauses(scenario, Random(f"{scenario.seed}/think/{worker}"))
+        self._taken = 0
+
+    def take(self, since_ns: int, target: int | None = None) -> Arrival | None:
+        """Return the request of a user that asks now, `since_ns` after zero; None when the time is over.
+
+        `target` is given by users that choose it themselves.
+        """
+        phase = phase_at(self._scenario, since_ns / NS_PER_S)
+        if phase is None:
+            return None
+        seq = self._taken * self._workers + self._worker
+        self._taken += 1
+        chosen = next(self._mix) if target is None else target
+        (arm,) = self._choose_arms(chosen)
+        prompt = seq % len(self._scenario.prompts)
+        return Arrival(seq, since_ns, phase.name, chosen, prompt, arm)
+
+    def pause_s(self) -> float:
+        """Return how long a user thinks before it asks again, seconds."""
+        return next(self._pauses)
+
+
+def phase_at(scenario: Scenario, since_s: float) -> Phase | None:
+    """Return the phase at a time after zero, seconds; None before and after the run."""
+    if since_s < 0:
+        return None
+    for phase in scenario.phases:
+        if since_s < phase.duration_s:
+            return phase
+        since_s -= phase.duration_s
+    return None
+
+
+def _pauses(scenario: Scenario, random: Random) -> Iterator[float]:
+    while True:
+        if scenario.think_s == 0 or scenario.think_even:
+            yield scenario.think_s
+        else:
+            yield random.expovariate(1 / scenario.think_s)

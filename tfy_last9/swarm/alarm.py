@@ -1,0 +1,71 @@
+"""Wakes a greenlet at an instant, to tens of microseconds and without spinning.
+
+libev hands its timers to `epoll_wait` in whole milliseconds, so `gevent.sleep` is half a millisecond late on
+average and over a millisecond at times. A kernel timer (timerfd_create(2)) is a file that becomes readable at
+its instant, which wakes the hub at once. Elsewhere than on Linux it is `gevent.sleep` again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from typing import Any
+
+import gevent
+
+CLOCK_MONOTONIC = 1
+TFD_TIMER_ABSTIME = 1
+NS_PER_S = 1_000_000_000
+
+
+class Timerspec(ctypes.Structure):
+    """`struct itimerspec`."""
+
+    _fields_ = (
+        ("interval_s", ctypes.c_long),
+        ("interval_ns", ctypes.c_long),
+        ("value_s", ctypes.c_long),
+        ("value_ns", ctypes.c_long),
+    )
+
+
+class Alarm:
+    """One timer, for one greenlet at a time."""
+
+    def __init__(self) -> None:
+        self._libc: Any = None
+        self._watcher: Any = None
+        self._fd = -1
+        try:
+            self._libc = ctypes.CDLL(None, use_errno=True)
+            flags = os.O_NONBLOCK | os.O_CLOEXEC  # TFD_NONBLOCK and TFD_CLOEXEC are the same bits
+            self._fd = self._libc.timerfd_create(CLOCK_MONOTONIC, flags)
+        except (AttributeError, OSError):
+            return
+        if self._fd >= 0:
+            self._watcher = gevent.get_hub().loop.io(self._fd, 1)
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether there is a kernel timer."""
+        return self._watcher is not None
+
+    def wait_until(self, at_ns: int) -> None:
+        """Block the greenlet until an instant of the monotonic clock; one that is past does not block."""
+        if at_ns <= time.monotonic_ns():
+            return
+        if self._watcher is None:
+            gevent.sleep(max(0.0, (at_ns - time.monotonic_ns()) / NS_PER_S))
+            return
+        seconds, nanoseconds = divmod(at_ns, NS_PER_S)
+        spec = Timerspec(0, 0, seconds, nanoseconds)
+        self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, ctypes.byref(spec), None)
+        gevent.get_hub().wait(self._watcher)
+
+    def close(self) -> None:
+        """Give the timer back."""
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+            os.close(self._fd)
