@@ -7,13 +7,15 @@ Source: OpenAI API reference, "Chat" and "Streaming". The gateway adds `costInUS
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from tfy_last9.model.scenario import Prompt, Target
+from tfy_last9.wire.skeleton import Skeleton
 
 PATH = "/chat/completions"
 DONE = b"[DONE]"
@@ -46,6 +48,32 @@ def opened_by_nonce(prompt: Prompt, request_id: str) -> Prompt:
     return Prompt((replace(first, content=f"{nonce}\n\n{first.content}"), *rest))
 
 
+class TokenKind(Enum):
+    """What a token is a piece of."""
+
+    ANSWER = "answer"
+    REASONING = "reasoning"
+    TOOL = "tool"
+
+
+TokenText = tuple[TokenKind, bytes]
+"""A kind of token, and the key that its text has in a delta."""
+_TOKEN_TEXTS: tuple[tuple[str, TokenText], ...] = (
+    ("content", (TokenKind.ANSWER, b"content")),
+    ("reasoning_content", (TokenKind.REASONING, b"reasoning_content")),
+    ("reasoning", (TokenKind.REASONING, b"reasoning")),
+    ("tool_calls", (TokenKind.TOOL, b"arguments")),
+)
+"""Members of a delta that make it a token; the first that is there says which kind."""
+
+
+class Gaps(Protocol):
+    """Where the times between tokens are counted."""
+
+    def add(self, value: int, count: int = 1) -> None:
+        """Count a gap of so many nanoseconds, `count` times."""
+
+
 @dataclass(slots=True)
 class ChatFacts:
     """What an answer said. Instants are in the caller's clock; None means "not said"."""
@@ -54,6 +82,9 @@ class ChatFacts:
     first_answer_ns: int | None = None
     last_token_ns: int | None = None
     chunks: int = 0
+    """Events that brought a token: content, reasoning or a tool call."""
+    reasoning_chunks: int = 0
+    tool_chunks: int = 0
     max_gap_ns: int | None = None
     finish_reason: str | None = None
     resolved_model: str | None = None
@@ -66,15 +97,26 @@ class ChatFacts:
     error_message: str | None = None
     done: bool = False
     """The stream said `[DONE]`, or the whole answer was read."""
+    gaps: Gaps | None = field(default=None, compare=False)
+    _skeleton: Skeleton | None = field(default=None, compare=False)
+    _kind: TokenKind | None = field(default=None, compare=False)
+    """Which kind of token the skeleton stands for."""
+
+    def skim(self, block: bytes, start: int, at_ns: int) -> int:
+        """Take the events at `start` that bring one more token each and nothing else; return their end."""
+        if self._kind is None or self._skeleton is None:
+            return start
+        end, count = self._skeleton.run(block, start)
+        if count:
+            self._take_tokens(self._kind, count, at_ns)
+        return end
 
     def take_event(self, data: bytes, at_ns: int) -> None:
         """Take the data of one stream event that arrived at `at_ns`."""
-        if self._is_one_more_token(data):
-            self._take_token(at_ns)
-            return
         if data == DONE:
             self.done = True
             return
+        self._kind = None
         try:
             chunk = orjson.loads(data)
         except ValueError:
@@ -84,10 +126,14 @@ class ChatFacts:
             return
         if chunk.get("error") is not None:
             self._take_error(chunk["error"])
+        before = self.chunks
+        token = None
         for choice in _listed(chunk.get("choices")):
-            self._take_delta(_mapped(choice.get("delta")), at_ns)
+            token = self._take_delta(_mapped(choice.get("delta")), at_ns)
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         self._take_common(chunk)
+        if token is not None and self.chunks == before + 1:
+            self._learn(data, *token)
 
     def take_answer(self, body: bytes) -> None:
         """Take the body of an answer that was not streamed."""
@@ -104,44 +150,42 @@ class ChatFacts:
         self._take_common(answer)
         self.done = True
 
-    def _take_delta(self, delta: Mapping[str, object], at_ns: int) -> None:
-        answer = bool(delta.get("content"))
-        token = (
-            answer
-            or bool(delta.get("reasoning_content") or delta.get("reasoning"))
-            or bool(delta.get("tool_calls"))
-        )
-        if not token:
-            return
-        self._take_token(at_ns)
-        if answer and self.first_answer_ns is None:
-            self.first_answer_ns = at_ns
+    def _take_delta(self, delta: Mapping[str, object], at_ns: int) -> TokenText | None:
+        """Take one choice's delta; return its kind of token and the key of the text."""
+        token = _token_in(delta)
+        if token is not None:
+            self._take_tokens(token[0], 1, at_ns)
+        return token
 
-    def _take_token(self, at_ns: int) -> None:
-        self.chunks += 1
-        if self.last_token_ns is None:
-            self.first_token_ns = at_ns
+    def _take_tokens(self, kind: TokenKind, count: int, at_ns: int) -> None:
+        """Take tokens that arrived together: all but the first have no gap before them."""
+        self.chunks += count
+        if kind is TokenKind.ANSWER:
+            if self.first_answer_ns is None:
+                self.first_answer_ns = at_ns
+        elif kind is TokenKind.REASONING:
+            self.reasoning_chunks += count
         else:
-            self.max_gap_ns = max(self.max_gap_ns or 0, at_ns - self.last_token_ns)
+            self.tool_chunks += count
+        if self.last_token_ns is None:
+            self.first_token_ns = self.last_token_ns = at_ns
+            count -= 1
+            if not count:
+                return
+        gap_ns = at_ns - self.last_token_ns
         self.last_token_ns = at_ns
+        if self.max_gap_ns is None or gap_ns > self.max_gap_ns:
+            self.max_gap_ns = gap_ns
+        if self.gaps is not None:
+            self.gaps.add(gap_ns)
+            if count > 1:
+                self.gaps.add(0, count - 1)
 
-    def _is_one_more_token(self, data: bytes) -> bool:
-        """Tell, without decoding, whether an event brings more of an answer and nothing else of interest.
-
-        Safe because a quote inside a JSON string is escaped: `"key":` in the bytes is a key. Whatever is
-        written differently is decoded, and so are the first answer and everything before it.
-        """
-        return (
-            self.first_answer_ns is not None
-            and self.resolved_model is not None
-            and data.endswith(b"}")
-            and (b'"finish_reason":null' in data or b'"finish_reason"' not in data)
-            and b'"content":"' in data
-            and b'"content":""' not in data
-            and b'"usage":{' not in data
-            and b'"error":' not in data
-            and data.count(b'"delta":') == 1
-        )
+    def _learn(self, data: bytes, kind: TokenKind, key: bytes) -> None:
+        if self._skeleton is None:
+            self._skeleton = Skeleton()
+        self._skeleton.learn(data, key)
+        self._kind = kind
 
     def _take_common(self, document: Mapping[str, object]) -> None:
         model = document.get("model")
@@ -170,6 +214,13 @@ class ChatFacts:
     def _fail(self, kind: str, message: str) -> None:
         if self.error_type is None:
             self.error_type, self.error_message = kind, message
+
+
+def _token_in(delta: Mapping[str, object]) -> TokenText | None:
+    for name, text in _TOKEN_TEXTS:
+        if delta.get(name):
+            return text
+    return None
 
 
 def _listed(value: object) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ of the stream is reported instead of dropped in silence.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
@@ -56,13 +57,16 @@ class SseParser:
             self._take(line, events)
         return events
 
+    def is_between_events(self) -> bool:
+        """Tell whether the next byte begins an event."""
+        return self._started and not (self._buffer or self._data or self._name)
+
     def _is_one_event(self, chunk: bytes) -> bool:
         """Tell whether `chunk` is just `data: ...` and a blank line: what gateways send, token by token."""
         return (
-            self._started
+            self.is_between_events()
             and chunk.startswith(b"data: ")
             and chunk.endswith(b"\n\n")
-            and not (self._buffer or self._data or self._name)
             and chunk.find(b"\n") == len(chunk) - 2
             and b"\r" not in chunk
         )
@@ -88,3 +92,42 @@ class SseParser:
             self._data.append(value)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+
+
+class StreamFacts(Protocol):
+    """What reads the events of one API. It may offer `skim` (see `EventReader`)."""
+
+    def take_event(self, data: bytes, at_ns: int) -> None:
+        """Take the data of one event that arrived at `at_ns`."""
+
+
+class EventReader:
+    """Reads a stream's body into facts, event by event, or many at once where the facts know how.
+
+    Facts with a method `skim(block, start, at_ns) -> end` are asked first wherever an event begins: they
+    take whole events that they can read without decoding and say where those end, `start` if there are
+    none. The facts must come out the same as by `take_event`.
+    """
+
+    __slots__ = ("_facts", "_parser", "_skim")
+
+    def __init__(self, facts: StreamFacts) -> None:
+        self._facts = facts
+        self._parser = SseParser()
+        self._skim: Callable[[bytes, int, int], int] | None = getattr(facts, "skim", None)
+
+    def feed(self, body: bytes, at_ns: int) -> None:
+        """Take a piece of the body that arrived at `at_ns`."""
+        place, size = 0, len(body)
+        parser, skim = self._parser, self._skim
+        while place < size:
+            if skim is not None and parser.is_between_events():
+                end = skim(body, place, at_ns)
+                if end != place:
+                    place = end
+                    continue
+            found = body.find(b"\n\n", place)
+            end = size if skim is None or found < 0 else found + 2
+            for event in parser.feed(body[place:end]):
+                self._facts.take_event(event.data, at_ns)
+            place = end

@@ -14,9 +14,9 @@ CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end"
 
 def read(pieces):
     body = bytearray()
-    reader = ResponseReader(body.extend)
+    reader = ResponseReader()
     for piece in pieces:
-        reader.feed(piece)
+        body += reader.feed(piece)
     return reader, bytes(body)
 
 
