@@ -24,6 +24,9 @@ from tfy_last9.wire.http1 import request_head
 KEEP_IDLE_NS = 4_000_000_000
 """Idle connections older than this are not used again: common servers close theirs after 5 s, and a
 request on a connection that is being closed cannot be told from a lost one."""
+PEEK_AFTER_NS = 1_000_000
+"""A connection that was idle for longer is looked at before it is used again; of one that was not, a look
+could hardly tell more than the hub, which watches it all the time."""
 CLOCK_AGE_NS = 1_000_000_000
 """How long the offset between wall clock and monotonic clock is trusted."""
 _NS_PER_S = 1_000_000_000
@@ -88,11 +91,13 @@ class StreamDriver:
 
     def _deliver(self, request: bytes, answer: Answer) -> Connection | None:
         """Hand the request to the kernel on an idle or a new connection; None if that failed."""
-        connection = None
+        connection = self._idle_connection()
         try:
-            with Attempt(self._deadlines, time.monotonic_ns() + self._connect_ns):
-                connection = self._idle_connection() or self._connect(answer)
-                connection.send(request)
+            if connection is None:
+                connection = self._connect(answer)
+            if rest := connection.begin_send(request):
+                with self._attempt():
+                    connection.finish_send(rest)
         except (OSError, UnicodeError) as error:
             answer.finished_ns = time.monotonic_ns()
             _blame(answer, error, connected=connection is not None)
@@ -106,18 +111,25 @@ class StreamDriver:
         answer.written = True
         return connection
 
+    def _attempt(self) -> Attempt:
+        return Attempt(self._deadlines, time.monotonic_ns() + self._connect_ns)
+
     def _idle_connection(self) -> Connection | None:
-        oldest_ns = time.monotonic_ns() - KEEP_IDLE_NS
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.idle_since_ns > oldest_ns and connection.is_usable():
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            idle_ns = time.monotonic_ns() - connection.idle_since_ns
+            if idle_ns < PEEK_AFTER_NS and not connection.is_spent:
+                return connection
+            if idle_ns < KEEP_IDLE_NS and connection.is_usable():
                 return connection
             connection.close()
         return None
 
     def _connect(self, answer: Answer) -> Connection:
         before_ns = time.monotonic_ns()
-        connection = self._dialler.dial()
+        with self._attempt():
+            connection = self._dialler.dial()
         answer.connect_ns = time.monotonic_ns() - before_ns
         return connection
 
