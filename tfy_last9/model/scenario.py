@@ -6,11 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from tfy_last9.model.check import Check
+from tfy_last9.model.conversation import (
+    FollowUp,
+    Image,
+    McpScript,
+    Sessions,
+    ToolCall,
+    ToolResult,
+)
+
 
 class Api(StrEnum):
     """Wire protocol of a target."""
 
     CHAT = "chat"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    """Anthropic."""
+    GEMINI = "gemini"
+    EMBEDDINGS = "embeddings"
+    MCP = "mcp"
+    HTTP = "http"
+    """Any other JSON endpoint of the gateway: rerank, moderations, images, audio."""
+
+
+CONVERSATIONAL = frozenset({Api.CHAT, Api.RESPONSES, Api.MESSAGES, Api.GEMINI})
+"""Protocols whose prompts may have further turns, and whose answers are text that may be streamed."""
 
 
 class Driver(StrEnum):
@@ -57,6 +79,16 @@ class OnInconclusive(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a target is allowed to take, as its provider or the gateway's rules say. None: not limited."""
+
+    rpm: float | None = None
+    """Requests per minute."""
+    tpm: float | None = None
+    """Tokens per minute."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One destination of traffic behind the gateway."""
 
@@ -75,6 +107,14 @@ class Target:
     """Passed through verbatim."""
     body: Mapping[str, object]
     """Merged verbatim into the request body."""
+    path: str | None = None
+    """Path below the gateway's address; None: where the gateway has the protocol by default."""
+    prompt_key: str | None = None
+    """`http`: key of the body that takes the prompt's text; None: the body is sent as it is written."""
+    mcp: McpScript | None = None
+    """What a session does; only with `mcp`."""
+    checks: tuple[Check, ...] = ()
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +171,19 @@ class Message:
 
     role: str
     content: str
+    image: Image | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What an assistant asked for."""
+    tool_results: tuple[ToolResult, ...] = ()
+    """What tools answered: such a message has the role `tool`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One conversation opening, chosen round robin by arrival number."""
+    """One conversation, chosen round robin by arrival number: its opening, and what follows."""
 
     messages: tuple[Message, ...]
+    follow_ups: tuple[FollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +275,7 @@ class Scenario:
     """Rate over the schedule of ramp, steps, spike and sine; the rates of phases then mean nothing."""
     offsets_s: tuple[float, ...] = ()
     """Due times of a replay."""
+    sessions: Sessions = field(default_factory=Sessions)
 
     @property
     def is_shaped(self) -> bool:

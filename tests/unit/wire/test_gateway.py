@@ -66,7 +66,7 @@ def envelope(message, **more):
             "rejected_auth",
             "AuthorizationError",
         ),
-        (403, {}, b"error code: 1010", "rejected_auth", "http_403"),
+        (403, {}, b"error code: 1010", "rejected_auth", "cloudflare_1010"),
         (
             400,
             {},
