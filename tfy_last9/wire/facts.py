@@ -165,6 +165,11 @@ class AnswerFacts:
         kind = found.kind or found.code or "stream_error"
         self._fail(kind, found.message or "")
 
+    def _refuse(self, answer: object) -> None:
+        """Take a whole answer that is an error although its status is not one."""
+        self.failure = Outcome.PROVIDER_ERROR
+        self._take_error(answer)
+
     def _fail(self, kind: str, message: str) -> None:
         if self.error_type is None:
             self.error_type, self.error_message = kind, message

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 
 def listed(value: object) -> list[dict[str, Any]]:
     """Return the objects of a JSON array; whatever else a broken gateway sends there counts as none."""
@@ -30,3 +32,11 @@ def number(value: object, otherwise: float | None) -> float | None:
 def worded(value: object) -> str | None:
     """Return a JSON string that is not empty."""
     return value if isinstance(value, str) and value else None
+
+
+def object_in(text: str) -> dict[str, Any]:
+    """Return the JSON object in a text, empty where there is none."""
+    try:
+        return mapped(orjson.loads(text))
+    except ValueError:
+        return {}
