@@ -23,6 +23,7 @@ from tfy_last9.wire.envelope import MESSAGE_LIMIT, Envelope, cloudflare_code, en
 TARGET_ID_HEADER = "x-tfy-feedback-target-id"
 RESOLVED_MODEL_HEADER = "x-tfy-resolved-model"
 CACHE_STATUS_HEADER = "x-tfy-cache-status"
+RULES_HEADER = "x-tfy-applied-rules"
 METADATA_HEADER = "x-tfy-metadata"
 METADATA_VALUE_LIMIT = 128
 """Characters per metadata value (TrueFoundry docs, "headers")."""
@@ -36,6 +37,7 @@ _GATEWAY_WORDS = (
 )
 """Beginnings of the gateway's own refusals, as its docs and clients in the wild quote them."""
 _PROVIDER_WORDS = re.compile(r"^(?:[\w.-]+ error:|Invalid response received from )")
+_BUDGET_RULE = re.compile(r"budget", re.IGNORECASE)
 _FIRST_TOKEN = re.compile(r"ttft|first[ _-]?token", re.IGNORECASE)
 _HEX = {"traceId": re.compile(r"[0-9a-f]{32}"), "spanId": re.compile(r"[0-9a-f]{16}")}
 _VARIABLE = re.compile(
@@ -117,36 +119,43 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     code = cloudflare_code(message)
     if code is not None:
         return Refusal(Outcome.REJECTED_AUTH, f"cloudflare_{code}", message)
-    of_provider = _names_provider(found)
-    if status in {401, 403} and not of_provider:
+    if status in {401, 403} and not _names_provider(found):
         return Refusal(Outcome.REJECTED_AUTH, kind or f"http_{status}", message)
-    if found.origin.startswith("guardrails") or kind == GUARDRAIL_KIND:
+    if _is_guardrail(found):
         return Refusal(Outcome.REJECTED_GUARDRAIL, kind or "guardrail", message)
     if status == 429:  # noqa: PLR2004 - Too Many Requests
-        return _too_many(found, headers)
-    if of_provider:
+        return _too_many(found, headers.get(RULES_HEADER, ""))
+    if _names_provider(found):
         return Refusal(Outcome.PROVIDER_ERROR, f"provider_{status}", message)
-    if refusal_in_words(message) is Outcome.REJECTED_GUARDRAIL:
-        return Refusal(Outcome.REJECTED_GUARDRAIL, kind or "guardrail", message)
+    return _other(status, found)
+
+
+def _other(status: int, found: Envelope) -> Refusal:
+    message = found.message or ""
     if status == 408:  # noqa: PLR2004 - the gateway's own request or TTFT timeout
         name = "gateway_ttft_timeout" if _FIRST_TOKEN.search(message) else "gateway_timeout"
         return Refusal(Outcome.TIMEOUT, name, message)
-    return Refusal(Outcome.HTTP_ERROR, kind or f"http_{status}", message)
+    return Refusal(Outcome.HTTP_ERROR, found.kind or f"http_{status}", message)
 
 
-def _too_many(found: Envelope, headers: Mapping[str, str]) -> Refusal:
+def _too_many(found: Envelope, rules: str) -> Refusal:
     """Tell a gateway 429 from a provider 429 by message, `provider` field and applied rules.
 
     Words come first: a gateway that names a provider beside its own rule still refused by itself.
     """
     message, kind = found.message or "", found.kind
     told = refusal_in_words(message)
-    if told is Outcome.REJECTED_BUDGET:
-        return Refusal(Outcome.REJECTED_BUDGET, kind or "budget", message)
     of_provider = _names_provider(found) or _PROVIDER_WORDS.search(message) is not None
-    if told is Outcome.REJECTED_RATE_LIMIT or not of_provider:
-        return Refusal(Outcome.REJECTED_RATE_LIMIT, kind or "rate_limit", message)
-    return Refusal(Outcome.PROVIDER_ERROR, "provider_429", message)
+    if told is None and of_provider:
+        return Refusal(Outcome.PROVIDER_ERROR, "provider_429", message)
+    if told is Outcome.REJECTED_BUDGET or (told is None and _BUDGET_RULE.search(rules)):
+        return Refusal(Outcome.REJECTED_BUDGET, kind or "budget", message)
+    return Refusal(Outcome.REJECTED_RATE_LIMIT, kind or "rate_limit", message)
+
+
+def _is_guardrail(found: Envelope) -> bool:
+    told = refusal_in_words(found.message or "") is Outcome.REJECTED_GUARDRAIL
+    return told or found.origin.startswith("guardrails") or found.kind == GUARDRAIL_KIND
 
 
 def _names_provider(found: Envelope) -> bool:

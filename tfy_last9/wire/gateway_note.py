@@ -17,13 +17,14 @@ import orjson
 from tfy_last9.wire.gateway import (
     CACHE_STATUS_HEADER,
     RESOLVED_MODEL_HEADER,
+    RULES_HEADER,
     TARGET_ID_HEADER,
     TraceIds,
     read_target_id,
 )
 from tfy_last9.wire.json_values import worded
 
-RULES_HEADERS = ("x-tfy-applied-rules", "x-tfy-applied-configurations")
+RULES_HEADERS = (RULES_HEADER, "x-tfy-applied-configurations")
 TIMING_HEADER = "server-timing"
 RULES_LIMIT = 256
 """Characters kept of the applied rules: a routing order can be long."""

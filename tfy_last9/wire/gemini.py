@@ -15,7 +15,7 @@ import orjson
 
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Message, Prompt, Target
-from tfy_last9.wire.facts import AnswerFacts, Said
+from tfy_last9.wire.facts import AnswerFacts, Said, TokenKind
 from tfy_last9.wire.image import MEDIA_TYPE, base64_png
 from tfy_last9.wire.json_values import listed, mapped, number, object_in, whole, worded
 from tfy_last9.wire.pieces import Pieces
@@ -79,11 +79,12 @@ class GeminiFacts(AnswerFacts):
         for candidate in listed(chunk.get("candidates"))[:1]:
             for part in _parts(candidate):
                 if part.get("functionCall"):
-                    self._take_token(at_ns)
+                    self._take_tokens(TokenKind.TOOL, 1, at_ns)
                     self._take_tool_call()
                 elif part.get("text"):
-                    # What a model thinks is a token, but no answer that a user can read.
-                    (self._take_token if part.get("thought") is True else self._take_text)(at_ns)
+                    is_thought = part.get("thought") is True
+                    kind = TokenKind.REASONING if is_thought else TokenKind.ANSWER
+                    self._take_tokens(kind, 1, at_ns)
         self._take_common(chunk)
 
     def take_answer(self, body: bytes) -> None:

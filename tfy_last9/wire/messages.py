@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import orjson
 
 from tfy_last9.model.scenario import Message, Prompt, Target
-from tfy_last9.wire.facts import AnswerFacts, Said
+from tfy_last9.wire.facts import AnswerFacts, Said, TokenKind
 from tfy_last9.wire.image import MEDIA_TYPE, base64_png
 from tfy_last9.wire.json_values import listed, mapped, number, object_in, whole, worded
 from tfy_last9.wire.pieces import Pieces
@@ -59,7 +59,12 @@ def _said(message: Message) -> dict[str, object]:
         return {"role": message.role, "content": [{"type": "image", "source": source}, text]}
     if message.tool_calls:
         calls = [
-            {"type": "tool_use", "id": call.id, "name": call.name, "input": object_in(call.arguments)}
+            {
+                "type": "tool_use",
+                "id": call.id,
+                "name": call.name,
+                "input": object_in(call.arguments),
+            }
             for call in message.tool_calls
         ]
         return {"role": message.role, "content": [*([text] if message.content else []), *calls]}
@@ -83,7 +88,9 @@ class MessagesFacts(AnswerFacts):
         elif kind == "message_start":
             self._take_common(mapped(event.get("message")))
         elif kind == "message_delta":
-            self._take_common(event | {"stop_reason": mapped(event.get("delta")).get("stop_reason")})
+            self._take_common(
+                event | {"stop_reason": mapped(event.get("delta")).get("stop_reason")}
+            )
         elif kind == "message_stop":
             self.done = True
         elif kind == "error" or event.get("error") is not None:
@@ -120,21 +127,25 @@ class MessagesFacts(AnswerFacts):
                     at = number_in_answer if place is None else place
                     given = block.get("input")
                     arguments = orjson.dumps(given).decode() if given else ""
-                    calls.add(at, block.get("id"), {"name": block.get("name"), "arguments": arguments})
+                    calls.add(
+                        at, block.get("id"), {"name": block.get("name"), "arguments": arguments}
+                    )
         return Said(text, calls.whole())
 
     def _take_block(self, block: Mapping[str, Any], at_ns: int) -> None:
         if block.get("type") == "tool_use":
-            self._take_token(at_ns)  # its name: arguments may be empty
+            self._take_tokens(TokenKind.TOOL, 1, at_ns)  # its name: arguments may be empty
             self._take_tool_call()
         elif block.get("text"):
-            self._take_text(at_ns)
+            self._take_tokens(TokenKind.ANSWER, 1, at_ns)
 
     def _take_delta(self, delta: Mapping[str, Any], at_ns: int) -> None:
         if delta.get("text"):
-            self._take_text(at_ns)
-        elif delta.get("thinking") or delta.get("partial_json"):
-            self._take_token(at_ns)
+            self._take_tokens(TokenKind.ANSWER, 1, at_ns)
+        elif delta.get("thinking"):
+            self._take_tokens(TokenKind.REASONING, 1, at_ns)
+        elif delta.get("partial_json"):
+            self._take_tokens(TokenKind.TOOL, 1, at_ns)
 
     def _take_common(self, message: Mapping[str, Any]) -> None:
         self.resolved_model = worded(message.get("model")) or self.resolved_model

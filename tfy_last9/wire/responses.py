@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Message, Prompt, Target
-from tfy_last9.wire.facts import AnswerFacts, Said
+from tfy_last9.wire.facts import AnswerFacts, Said, TokenKind
 from tfy_last9.wire.image import data_url
 from tfy_last9.wire.json_values import listed, mapped, number, whole, worded
 from tfy_last9.wire.pieces import Pieces
@@ -22,12 +22,12 @@ PROVIDER_HEADER = "x-tfy-provider-name"
 DONE = b"[DONE]"
 """Not of this protocol, but some gateways end every stream with it."""
 _TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
-_TOKENS = frozenset(
-    {
-        *("response.reasoning_text.delta", "response.reasoning_summary_text.delta"),
-        *("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"),
-    }
-)
+_TOKENS = {
+    "response.reasoning_text.delta": TokenKind.REASONING,
+    "response.reasoning_summary_text.delta": TokenKind.REASONING,
+    "response.function_call_arguments.delta": TokenKind.TOOL,
+    "response.custom_tool_call_input.delta": TokenKind.TOOL,
+}
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 
@@ -85,16 +85,16 @@ class ResponsesFacts(AnswerFacts):
         if data == DONE:
             return
         event = self._event(data)
-        kind = event.get("type")
+        kind = str(event.get("type"))
         if kind in _TEXT:
             if event.get("delta"):
-                self._take_text(at_ns)
+                self._take_tokens(TokenKind.ANSWER, 1, at_ns)
         elif kind in _TOKENS:
             if event.get("delta"):
-                self._take_token(at_ns)
+                self._take_tokens(_TOKENS[kind], 1, at_ns)
         elif kind == "response.output_item.added":
             if mapped(event.get("item")).get("type") in _CALLS:
-                self._take_token(at_ns)  # its name: arguments may be empty
+                self._take_tokens(TokenKind.TOOL, 1, at_ns)  # its name
         elif kind in _ENDS:
             self._take_response(mapped(event.get("response")))
         elif kind == "error" or event.get("error") is not None:

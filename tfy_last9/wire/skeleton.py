@@ -14,9 +14,7 @@ from functools import cache
 _SEPARATOR = b"\n\n"
 _OPENING = b"data: "
 _NOT_PLAIN = bytes(range(0x20)) + b'"\\'
-_ESCAPED = re.compile(
-    rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})+'
-)
+_ESCAPED = re.compile(rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})+')
 """The inside of a JSON string, but for surrogates: whether those pair up is the decoder's to say."""
 
 

@@ -119,5 +119,3 @@ def test_the_body_of_a_target_wins():
     body = request_body(build_target(stream=False, body={"max_tokens": 5, "seed": 1}), PROMPT)
     assert (body["max_tokens"], body["seed"]) == (5, 1)
     assert "stream_options" not in body
-
-

@@ -54,7 +54,9 @@ texts = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=6),
 )
 tools = st.lists(
-    st.fixed_dictionaries({"index": st.just(0), "function": st.fixed_dictionaries({"arguments": texts})}),
+    st.fixed_dictionaries(
+        {"index": st.just(0), "function": st.fixed_dictionaries({"arguments": texts})}
+    ),
     max_size=1,
 )
 deltas = st.one_of(
@@ -144,7 +146,7 @@ def test_tokens_like_the_one_before_are_not_decoded(key, monkeypatch):
     facts = ChatFacts(gaps=Gaps())
     reader = EventReader(facts)
     reader.feed(line(token("a", key)), 1)
-    monkeypatch.setattr("tfy_last9.wire.chat.orjson", None)
+    monkeypatch.setattr("tfy_last9.wire.facts.orjson", None)
     reader.feed(line(token(" b", key)), 5)
     reader.feed(b"".join(line(token(word, key)) for word in ("c", "\n", "ü")), 9)
     assert (facts.chunks, facts.max_gap_ns, facts.gaps) == (5, 4, [4, 4, 0, 0])
@@ -166,7 +168,7 @@ def test_pieces_of_a_tool_call_are_not_decoded(monkeypatch):
     facts = ChatFacts()
     reader = EventReader(facts)
     reader.feed(call('{"a'), 1)
-    monkeypatch.setattr("tfy_last9.wire.chat.orjson", None)
+    monkeypatch.setattr("tfy_last9.wire.facts.orjson", None)
     reader.feed(call('": "b"'), 5)
     assert facts.tool_chunks == 2
 
@@ -177,7 +179,9 @@ def test_all_gaps_are_counted_and_tokens_that_come_together_have_none_between():
     assert facts.chunks == len(gaps) + 1
 
 
-@given(st.binary(max_size=12) | st.text(max_size=6).map(lambda text: json.dumps(text)[1:-1].encode()))
+@given(
+    st.binary(max_size=12) | st.text(max_size=6).map(lambda text: json.dumps(text)[1:-1].encode())
+)
 def test_what_passes_for_text_is_the_inside_of_a_json_string(inside):
     try:
         text = json.loads(b'"' + inside + b'"')
