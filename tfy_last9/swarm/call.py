@@ -8,8 +8,10 @@ from typing import Protocol
 
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import Clock, Outcome
-from tfy_last9.model.scenario import Prompt, Target
+from tfy_last9.model.scenario import Target
 from tfy_last9.wire.chat import ChatFacts
+from tfy_last9.wire.facts import AnswerFacts
+from tfy_last9.wire.outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,16 @@ class Call:
     arrival: Arrival
     request_id: str
     target: Target
-    prompt: Prompt
+    outgoing: Outgoing
     headers: Mapping[str, str]
     """Correlation headers and the target's own; never the key, which drivers hold themselves."""
     client_trace_id: str
     arm: str | None = None
     """Name of the arm; None without arms."""
+    due_ns: int | None = None
+    """Monotonic instant at which it is due, where that is not the arrival's: a later turn."""
+    session_id: str | None = None
+    """Conversation that it is part of; None for a request on its own."""
 
 
 @dataclass(slots=True)
@@ -39,11 +45,19 @@ class Answer:
     finished_ns: int | None = None
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    facts: ChatFacts = field(default_factory=ChatFacts)
+    facts: AnswerFacts = field(default_factory=ChatFacts)
     error_type: str | None = None
     error_message: str | None = None
     bytes_in: int = 0
     clock: Clock = Clock.USER
+
+    def conclude(self) -> None:
+        """Judge an answer with status 2xx that was received to its end."""
+        mishap = self.facts.mishap()
+        if mishap is None:
+            self.outcome = Outcome.OK
+        else:
+            self.fail(*mishap)
 
     def fail(self, outcome: Outcome, error_type: str, message: str) -> None:
         """Say how the call failed; the first word counts."""

@@ -18,10 +18,13 @@ from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.call import Answer
 from tfy_last9.swarm.transport import Connection, KernelClock
 from tfy_last9.wire.http1 import ProtocolError
+from tfy_last9.wire.outgoing import is_event_stream
 from tfy_last9.wire.sse import EventReader
 
 _NS_PER_S = 1_000_000_000
 _GREATEST_ERROR_BODY = 65536
+LINGER_NS = 250_000_000
+"""An MCP server may leave its event stream open after the response: so long is the end waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Exchange:
     def deadline_ns(self) -> int:
         """When to give up, if nothing more comes."""
         total_ns = self._answer.started_ns + self.limits.total_ns
+        if self._is_answered():
+            return min(self._at_ns + LINGER_NS, total_ns)
         if self._facts.first_token_ns is not None:
             return min(self._at_ns + self.limits.idle_ns, total_ns)
         if self._streaming:
@@ -91,6 +96,10 @@ class Exchange:
         """End the exchange because its deadline is past; says which of the time-outs it was."""
         now_ns = time.monotonic_ns()
         seconds = 1 / _NS_PER_S
+        if self._is_answered():
+            if not self._is_over:
+                self._complete()
+            return
         if now_ns > self._answer.started_ns + self.limits.total_ns:
             text = f"not finished after {self.limits.total_ns * seconds:g} s"
             self._finish(now_ns, Outcome.TIMEOUT, "total_timeout", text)
@@ -100,6 +109,10 @@ class Exchange:
         else:
             text = f"silent for {self.limits.idle_ns * seconds:g} s"
             self._finish(now_ns, Outcome.STREAM_BROKEN, "stall", text)
+
+    def _is_answered(self) -> bool:
+        """Tell whether events that nobody asked to be a stream of tokens have brought the answer (MCP)."""
+        return not self._streaming and self._events is not None and self._facts.done
 
     def abort(self) -> None:
         """End the exchange because the run is over."""
@@ -154,7 +167,8 @@ class Exchange:
             self._events.feed(body, self._at_ns)
             return
         is_ok = self._is_ok()
-        if self._streaming and is_ok:
+        kind = self._reader.headers.get("content-type", "")
+        if is_ok and is_event_stream(kind, asked=self._streaming):
             self._events = EventReader(self._facts)
             self._events.feed(body, self._at_ns)
         elif len(self._body) < _GREATEST_ERROR_BODY or is_ok:
@@ -180,16 +194,13 @@ class Exchange:
         """Judge a complete response: what it says may still be an error or a stream without an end."""
         answer, facts = self._answer, self._facts
         if self._is_ok():
-            if not self._streaming:
+            is_whole = self._events is None
+            if is_whole and (self._body or not self._streaming):
                 facts.take_answer(self._body)
-            if facts.error_type is not None:
-                answer.fail(Outcome.STREAM_BROKEN, facts.error_type, facts.error_message or "")
-            elif not facts.done:
-                answer.fail(
-                    Outcome.STREAM_BROKEN, "missing_done", "the stream ended without [DONE]"
-                )
-            else:
-                answer.outcome = Outcome.OK
+            if is_whole and self._streaming and facts.mishap() is None:
+                text = "a stream was asked for, and one whole answer came"
+                answer.fail(Outcome.STREAM_BROKEN, "not_a_stream", text)
+            answer.conclude()
         self._end(self._at_ns)
 
     def _finish(self, at_ns: int, outcome: Outcome, error_type: str, message: str) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import gevent
 import orjson
+from gevent.event import Event
 
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm.breaker import Breaker
-from tfy_last9.swarm.call import Answer, Driver
+from tfy_last9.swarm.call import Answer, Call, Driver
+from tfy_last9.swarm.conversing import Conversation
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch, Recorder
@@ -74,6 +76,7 @@ class Session:
         self._arrivals: Iterator[Arrival] = share(scenario, part.worker, part.workers)
         self._targets = [target.name for target in scenario.targets]
         self._breaker = Breaker()
+        self._over: Any = Event()
         self._meter = HealthMeter(part.worker)
         self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
         self._rows: list[LedgerRow] = []
@@ -93,15 +96,21 @@ class Session:
         self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
 
     def serve(self, arrival: Arrival) -> None:
-        """Send one arrival's request and write its row, whatever happens to it."""
+        """Send an arrival's requests, one after the other, and write a row for each, whatever happens."""
         if self._breaker.is_stopped(self._targets[arrival.target]):
-            row = self._recorder.unsent(arrival, Outcome.ABORTED, "target_stopped")
-            self._rows.append(row)
-            self.counts.finished += 1
+            self._withhold(self._unsent(arrival, Outcome.ABORTED, "target_stopped"))
             return
-        call = self._recorder.call(arrival)
-        answer = Answer(started_ns=time.monotonic_ns())
-        self._meter.started_late_by(answer.started_ns - self._recorder.zero_ns - arrival.due_ns)
+        conversation = Conversation(self._recorder, arrival, self._over)
+        try:
+            for call in conversation:
+                conversation.take(self._send_one(call))
+        finally:
+            self._withhold(conversation.rest())
+
+    def _send_one(self, call: Call) -> Answer:
+        answer = Answer(started_ns=time.monotonic_ns(), facts=call.outgoing.facts())
+        due_ns = call.due_ns or self._recorder.zero_ns + call.arrival.due_ns
+        self._meter.started_late_by(answer.started_ns - due_ns)
         self.counts.started += 1
         self.counts.in_flight += 1
         try:
@@ -116,16 +125,26 @@ class Session:
             self._rows.append(row)
             self._note(row)
         self._fire(row)
+        return answer
+
+    def _unsent(self, arrival: Arrival, outcome: Outcome, why: str | None) -> list[LedgerRow]:
+        """Return the rows of an arrival of which nothing was sent."""
+        turns = (arrival.at_turn(turn) for turn in range(arrival.turns))
+        return [self._recorder.unsent(turn, outcome, why) for turn in turns]
+
+    def _withhold(self, rows: list[LedgerRow]) -> None:
+        self._rows += rows
+        self.counts.finished += len(rows)
 
     def _drop(self, arrival: Arrival) -> None:
-        self._rows.append(self._recorder.unsent(arrival, Outcome.ABORTED, "user_stopped"))
-        self.counts.finished += 1
+        self._withhold(self._unsent(arrival, Outcome.ABORTED, "user_stopped"))
 
     def drain(self, timeout_s: float) -> None:
         """Send nothing new, wait for what is in flight, give up on the rest, then `finish`."""
         if self._finished:
             return
         self._pool.close()
+        self._over.set()
         self._stop_feeding()
         self._wait_until_idle(timeout_s)
         self._driver.abort()
@@ -176,14 +195,16 @@ class Session:
     def _feed(self) -> None:
         """Hand each arrival to a waiting user at its due instant; count those nobody can take."""
         for arrival in self._arrivals:
+            if arrival.turn:  # its conversation was handed over as a whole
+                continue
             due_ns = self._recorder.zero_ns + arrival.due_ns
             wait_ns = due_ns - time.monotonic_ns()
             if wait_ns > 0:
                 gevent.sleep(wait_ns / _NS_PER_S)
-            self.counts.offered += 1
+            self.counts.offered += arrival.turns
             if not self._pool.hand_over(arrival):
-                self.counts.missed += 1
-                self._rows.append(self._recorder.unsent(arrival, Outcome.MISSED, None))
+                self.counts.missed += arrival.turns
+                self._rows += self._unsent(arrival, Outcome.MISSED, None)
         self._exhausted = True
 
     def _tick(self) -> None:
@@ -222,7 +243,7 @@ class Session:
     def _note(self, row: LedgerRow) -> None:
         progress = self._progress[row.target]
         progress.finished += 1
-        if row.outcome != Outcome.OK:
+        if row.outcome != Outcome.OK or row.check_failed is not None:
             progress.errors += 1
             self.counts.errors += 1
         if row.first_token_ns is not None:

@@ -17,7 +17,6 @@ from tfy_last9.swarm.deadlines import Deadlines
 from tfy_last9.swarm.dialing import Dialler, ProxyRefused
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
 from tfy_last9.swarm.transport import Connection, KernelClock, Origin
-from tfy_last9.wire import chat
 from tfy_last9.wire.gateway import read_refusal
 from tfy_last9.wire.http1 import request_head
 
@@ -46,7 +45,6 @@ class StreamDriver:
         ca_bundle: str | None = None,
     ) -> None:
         self._origin = Origin.parse(base_url)
-        self._path = self._origin.base_path + chat.PATH
         self._key = api_key
         self._connect_ns = int(limits.connect_s * _NS_PER_S)
         self._limits = TimeLimits.of(limits)
@@ -135,7 +133,7 @@ class StreamDriver:
 
     def _read(self, connection: Connection, call: Call, answer: Answer) -> bool:
         self._refresh_clock()
-        streaming = call.target.stream
+        streaming = call.outgoing.stream
         exchange = Exchange(connection, answer, self._limits, self.clock, streaming=streaming)
         self._deadlines.add(exchange)
         try:
@@ -159,16 +157,19 @@ class StreamDriver:
             self.clock.refresh()
 
     def _request(self, call: Call) -> bytes:
-        body = orjson.dumps(chat.request_body(call.target, call.prompt))
+        outgoing = call.outgoing
+        body = orjson.dumps(outgoing.body)
         headers: dict[str, str] = {
             "host": self._origin.authority,
             "authorization": f"Bearer {self._key}",
             "content-type": "application/json",
-            "accept": "text/event-stream" if call.target.stream else "application/json",
+            "accept": outgoing.accept,
             "accept-encoding": "identity",  # a compressed stream has no readable chunk instants
             "content-length": str(len(body)),
+            **outgoing.headers,
         }
-        return request_head("POST", self._path, _merged(headers, call.headers)) + body
+        path = self._origin.base_path + outgoing.path
+        return request_head("POST", path, _merged(headers, call.headers)) + body
 
 
 def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:

@@ -88,9 +88,11 @@ class Worker:
         failure = None
         if row.outcome != Outcome.OK:
             failure = Refused(f"{row.outcome}: {row.error_type}")
+        elif row.check_failed is not None:
+            failure = Refused(f"check failed: {row.check_failed}")
         self._environment.events.request.fire(
             request_type=kind,
-            name=row.target,
+            name=_title(row),
             response_time=(row.finished_ns - row.due_ns) / _NS_PER_MS,
             response_length=row.bytes_in or 0,
             exception=failure,
@@ -99,6 +101,12 @@ class Worker:
         if row.first_token_ns is not None:
             entry = self._environment.stats.get(row.target, "TTFT")
             entry.log((row.first_token_ns - row.due_ns) / _NS_PER_MS, 0)
+
+
+def _title(row: LedgerRow) -> str:
+    """Return what Locust groups statistics by: tools of an MCP server are not alike."""
+    asked = row.tool or row.operation
+    return row.target if asked is None else f"{row.target} {asked}"
 
 
 def make_arms_driver(scenario: Scenario, gateway: GatewaySettings) -> Driver:

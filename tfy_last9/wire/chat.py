@@ -14,7 +14,7 @@ from typing import ClassVar
 from tfy_last9.model.scenario import Message, Prompt, Target
 from tfy_last9.wire.facts import AnswerFacts, Said, TokenKind
 from tfy_last9.wire.image import data_url
-from tfy_last9.wire.json_values import listed, mapped, number, whole
+from tfy_last9.wire.json_values import listed, mapped, number, whole, worded
 from tfy_last9.wire.pieces import Pieces
 from tfy_last9.wire.skeleton import Skeleton
 
@@ -145,7 +145,7 @@ class ChatFacts(AnswerFacts):
         for document in self._kept_documents():
             for choice in listed(document.get("choices"))[:1]:
                 part = mapped(choice.get("delta") or choice.get("message"))
-                text += part.get("content") or ""
+                text += worded(part.get("content")) or ""
                 for place, call in enumerate(listed(part.get("tool_calls"))):
                     named = mapped(call.get("function"))
                     calls.add(whole(call.get("index"), place), call.get("id"), named)

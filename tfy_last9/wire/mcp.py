@@ -80,6 +80,8 @@ class McpFacts(AnswerFacts):
     """Id of the request; None for a notification, to which there is no response."""
     protocol_version: str | None = None
     """What the server chose, in an answer to `initialize`."""
+    tools: tuple[str, ...] = ()
+    """Names of the tools, in an answer to `tools/list`."""
 
     def take_event(self, data: bytes, at_ns: int) -> None:
         """Take one message of an event stream; those of others (progress, logging) are signs of life."""
@@ -115,13 +117,14 @@ class McpFacts(AnswerFacts):
             return
         result = mapped(message["result"])
         self.protocol_version = worded(result.get("protocolVersion")) or self.protocol_version
+        offered = (worded(tool.get("name")) for tool in listed(result.get("tools")))
+        self.tools = tuple(name for name in offered if name is not None)
         for kind in ("tools", "content"):
             if isinstance(result.get(kind), list):
                 self.items = len(result[kind])
         if result.get("isError") is True:
             self.failure = Outcome.PROVIDER_ERROR
-            said = "; ".join(str(part.get("text")) for part in listed(result.get("content")))
-            self._fail(TOOL_ERROR, said)
+            self._fail(TOOL_ERROR, "the tool reported an error")  # its words are content
 
     def _take_rpc_error(self, error: Mapping[str, Any]) -> None:
         """Tell what the gateway turned down from what the server could not do."""

@@ -49,6 +49,15 @@ def first_request(target: Target, prompt: Prompt) -> Outgoing:
     return script_of(target, prompt).outgoing()
 
 
+def not_sent(target: Target, turn: int) -> Outgoing:
+    """Return what stands for a planned request that was never made: it says what would have been asked."""
+    operation, tool = target.path if target.api is Api.HTTP else None, None
+    if target.mcp is not None:
+        operation, call = target.mcp.operations[turn]
+        tool = None if call is None else call.tool
+    return Outgoing("", {}, AnswerFacts, stream=False, operation=operation, tool=tool)
+
+
 class _Conversation:
     """Turns of one chat, each with all that was said before; most have a single one."""
 
@@ -89,8 +98,14 @@ class _Conversation:
 
 
 def reads_words(target: Target) -> bool:
-    """Tell whether a check looks at what an answer says, so that it must be kept."""
-    return any(check.kind in (CheckKind.REGEX, CheckKind.JSON_SCHEMA) for check in target.checks)
+    """Tell whether a check looks at what an answer says, so that it must be kept.
+
+    Tokens of a stream prove that it is not empty; of a whole answer only its words do.
+    """
+    kinds = {check.kind for check in target.checks}
+    if kinds & {CheckKind.REGEX, CheckKind.JSON_SCHEMA}:
+        return True
+    return CheckKind.NON_EMPTY in kinds and not target.stream
 
 
 def _results(follow_up: FollowUp, said: Said) -> tuple[ToolResult, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tfy_last9.adapters.runfolder.books import band_of
 from tfy_last9.adapters.runfolder.database import literal
 from tfy_last9.adapters.runfolder.labels import VIRTUAL
-from tfy_last9.arrivals.schedule import schedule
+from tfy_last9.arrivals.schedule import dealt
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.verdict import LossPart, LossSplit
 
@@ -132,10 +132,10 @@ def _rebuild(database: duckdb.DuckDBPyConnection, manifest: Manifest, offered: i
 def _planned(manifest: Manifest, offered: int) -> Iterator[str]:
     scenario = manifest.scenario
     bands = [band_of(prompt) for prompt in scenario.prompts]
-    for arrival in schedule(scenario):
+    for worker, arrival in dealt(scenario, manifest.expected_workers):
         if arrival.seq >= offered:
             return
         provider = scenario.targets[arrival.target].provider or VIRTUAL
-        minute, worker = arrival.due_ns // 60_000_000_000, arrival.seq % manifest.expected_workers
+        minute = arrival.due_ns // 60_000_000_000
         band = bands[arrival.prompt]
         yield f"{arrival.seq}\t{provider}\t{arrival.phase}\t{minute}\t{worker}\t{band}\n"
