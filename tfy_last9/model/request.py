@@ -130,6 +130,10 @@ class LedgerRow(NamedTuple):
     """Rules and configurations that the gateway says it applied, as `path=value`."""
     gateway_ms: float | None = None
     """Time the gateway says it spent on its own stages (`server-timing`, not on streams)."""
+    reasoning_chunks: int | None = None
+    """Of `chunks`, those that carried reasoning only; null for none."""
+    tool_chunks: int | None = None
+    """Of `chunks`, those that carried a tool call only; null for none."""
 
 
 LEDGER_TYPES: dict[str, str] = {
@@ -145,6 +149,7 @@ LEDGER_TYPES: dict[str, str] = {
         (
             *("worker", "attempt", "status", "input_tokens", "output_tokens"),
             *("reasoning_tokens", "cached_tokens", "chunks", "turn", "tool_calls", "items"),
+            *("reasoning_chunks", "tool_chunks"),
         ),
         "INTEGER",
     ),

@@ -14,7 +14,17 @@ from tfy_last9.wire.facts import AnswerFacts
 from tfy_last9.wire.outgoing import Outgoing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What requests of one target, phase, prompt and arm have in common: all but a few ids."""
+
+    example: Call
+    """A request with `marks` where others have their `ids`."""
+    marks: tuple[str, ...]
+    """Texts that occur nowhere else in it."""
+
+
+@dataclass(slots=True)
 class Call:
     """One request to send now."""
 
@@ -31,6 +41,10 @@ class Call:
     """Monotonic instant at which it is due, where that is not the arrival's: a later turn."""
     session_id: str | None = None
     """Conversation that it is part of; None for a request on its own."""
+    shape: Shape | None = None
+    """None if this request is like no other."""
+    ids: tuple[str, ...] = ()
+    """What it has where the shape's example has marks."""
 
 
 @dataclass(slots=True)

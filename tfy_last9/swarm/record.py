@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from random import Random
+
+import orjson
 
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.conversation import LONGEST_PAUSE
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Cache, Scenario, Target
 from tfy_last9.model.turns import pauses_s
-from tfy_last9.swarm.call import Answer, Call
+from tfy_last9.swarm.call import Answer, Call, Shape
 from tfy_last9.wire.chat import opened_by_nonce
 from tfy_last9.wire.gateway import METADATA_HEADER, metadata_header, template
 from tfy_last9.wire.gateway_note import read_note
@@ -20,6 +24,8 @@ from tfy_last9.wire.scripts import Script, not_sent, script_of
 from tfy_last9.wire.traceparent import trace_ids, traceparent
 
 _NS_PER_S = 1_000_000_000
+_EXAMPLE = "example-of-this-shape"
+"""In the place of a sequence number: longer than any."""
 ERROR_TYPE_LIMIT = 64
 """Characters kept of an error type: providers name them, so they can be anything."""
 
@@ -60,6 +66,7 @@ class Recorder:
         self._worker = worker
         self._epoch = epoch
         self._targets = _targets(scenario)
+        self._shapes: dict[tuple[object, ...], Shape | None] = {}
         self.zero_ns = 0
         """Monotonic instant of schedule zero; set when the run starts."""
 
@@ -88,15 +95,48 @@ class Recorder:
 
         Raises `Unsendable` when the script has nothing to say.
         """
+        if script is None and (shape := self._shape(arrival)) is not None:
+            return self._alike(arrival, shape)
         outgoing = (script or self.script(arrival)).outgoing()
         return self._call(arrival, outgoing, due_ns)
+
+    def _alike(self, arrival: Arrival, shape: Shape) -> Call:
+        """Return what `_call` would, from a call that differs in its ids alone."""
+        example, (marked_id, _, _) = shape.example, shape.marks
+        request_id = self._request_id(arrival)
+        trace_id, span_id = trace_ids(request_id)
+        labels = example.headers[METADATA_HEADER]
+        headers = {
+            **example.headers,
+            METADATA_HEADER: labels.replace(marked_id, request_id),
+            "traceparent": traceparent(trace_id, span_id),
+        }
+        return Call(
+            *(arrival, request_id, example.target, example.outgoing, headers, trace_id),
+            *(example.arm, None, None, shape, (request_id, trace_id, span_id)),
+        )
+
+    def _shape(self, arrival: Arrival) -> Shape | None:
+        """Return what an arrival shares with others; None where each says something of its own."""
+        if arrival.turns > 1 or self._scenario.cache is Cache.COLD:
+            return None
+        key = arrival[2:6]
+        if key not in self._shapes:
+            call = self._call(arrival, self.script(arrival).outgoing(), None, _EXAMPLE)
+            marks = (call.request_id, *trace_ids(call.request_id))
+            # Labels are cut at some length: an id that was cut cannot be replaced.
+            whole = marks[0] in call.headers[METADATA_HEADER]
+            self._shapes[key] = Shape(call, marks) if whole else None
+        return self._shapes[key]
 
     def _request_id(self, arrival: Arrival) -> str:
         return f"{self._run_id}.{arrival.seq}"
 
-    def _call(self, arrival: Arrival, outgoing: Outgoing, due_ns: int | None) -> Call:
+    def _call(
+        self, arrival: Arrival, outgoing: Outgoing, due_ns: int | None, name: str | None = None
+    ) -> Call:
         target, arm = self._targets[arrival.target, arrival.arm]
-        request_id = self._request_id(arrival)
+        request_id = self._request_id(arrival) if name is None else f"{self._run_id}.{name}"
         trace_id, span_id = trace_ids(request_id)
         labels = dict(self._scenario.metadata) | {
             "run_id": self._run_id,
@@ -131,40 +171,42 @@ class Recorder:
 
     def row(self, call: Call, answer: Answer) -> LedgerRow:
         """Return the row of a call that was made."""
-        facts, since = answer.facts, self._epoch.since
-        note = read_note(answer.headers)
-        blank = self._blank(call.arrival, call, answer.outcome)
-        return blank._replace(
-            started_ns=since(answer.started_ns),
-            written=answer.written,
-            first_byte_ns=since(answer.first_byte_ns),
-            first_token_ns=since(facts.first_token_ns),
-            first_answer_ns=since(facts.first_answer_ns),
-            last_token_ns=since(facts.last_token_ns),
-            finished_ns=since(answer.finished_ns),
-            clock=answer.clock.value,
-            status=answer.status,
-            finish_reason=facts.finish_reason,
-            check_failed=_failed_check(call, answer),
-            error_type=answer.error_type[:ERROR_TYPE_LIMIT] if answer.error_type else None,
-            error_message=template(answer.error_message) if answer.error_message else None,
-            input_tokens=facts.input_tokens,
-            output_tokens=facts.output_tokens,
-            reasoning_tokens=facts.reasoning_tokens,
-            cached_tokens=facts.cached_tokens,
-            cost_usd=facts.cost_usd,
-            chunks=facts.chunks if call.outgoing.stream else None,
-            max_gap_ns=facts.max_gap_ns,
-            bytes_in=answer.bytes_in or None,
-            trace_id=note.ids.trace_id if note.ids else None,
-            root_span_id=note.ids.root_span_id if note.ids else None,
-            resolved_model=note.resolved_model or facts.resolved_model,
-            cache_status=note.cache_status,
-            connect_ns=answer.connect_ns,
-            tool_calls=facts.tool_calls,
-            items=facts.items,
-            applied_rules=note.applied_rules,
-            gateway_ms=note.gateway_ms,
+        facts, note = answer.facts, read_note(answer.headers)
+        target, arrival = call.target, call.arrival
+        zero_ns = self._epoch.monotonic_ns
+        due_ns = self.zero_ns + arrival.due_ns if call.due_ns is None else call.due_ns
+        first_byte_ns, first_token_ns = answer.first_byte_ns, facts.first_token_ns
+        first_answer_ns, last_token_ns = facts.first_answer_ns, facts.last_token_ns
+        finished_ns, session_id = answer.finished_ns, call.session_id
+        return LedgerRow(
+            # Values in the order of the columns: names would cost as much as the rest of the row.
+            *(self._run_id, call.request_id, self._worker, arrival.seq, call.arm, arrival.phase),
+            *(target.name, target.provider, target.model, target.api.value, target.stream, 1),
+            due_ns - zero_ns,
+            answer.started_ns - zero_ns,
+            answer.written,
+            None if first_byte_ns is None else first_byte_ns - zero_ns,
+            None if first_token_ns is None else first_token_ns - zero_ns,
+            None if first_answer_ns is None else first_answer_ns - zero_ns,
+            None if last_token_ns is None else last_token_ns - zero_ns,
+            None if finished_ns is None else finished_ns - zero_ns,
+            *(self._epoch.utc_ns, answer.clock.value, answer.status, answer.outcome.value),
+            *(facts.finish_reason, _failed_check(call, answer)),
+            answer.error_type[:ERROR_TYPE_LIMIT] if answer.error_type else None,
+            template(answer.error_message) if answer.error_message else None,
+            *(facts.input_tokens, facts.output_tokens, facts.reasoning_tokens),
+            *(facts.cached_tokens, facts.cost_usd),
+            facts.chunks if call.outgoing.stream else None,
+            *(facts.max_gap_ns, answer.bytes_in or None, call.client_trace_id),
+            note.ids.trace_id if note.ids else None,
+            note.ids.root_span_id if note.ids else None,
+            None,
+            note.resolved_model or facts.resolved_model,
+            *(note.cache_status, answer.connect_ns, arrival.number, session_id),
+            None if session_id is None else arrival.turn + 1,
+            *(call.outgoing.operation, call.outgoing.tool, facts.tool_calls, facts.items),
+            *(note.applied_rules, note.gateway_ms),
+            *(facts.reasoning_chunks or None, facts.tool_chunks or None),
         )
 
     def unsent(self, arrival: Arrival, outcome: Outcome, error_type: str | None) -> LedgerRow:
@@ -212,3 +254,21 @@ def _failed_check(call: Call, answer: Answer) -> str | None:
     from tfy_last9.wire.checks import first_failed  # noqa: PLC0415 - JSON Schema is slow to import
 
     return first_failed(call.target.checks, answer.facts)
+
+
+_SAME = ("run_id", "worker", "arm", "phase", "target", "provider", "model", "api", "stream", "epoch_ns")
+"""Columns that rows of one phase, target and arm have in common."""
+_OWN = tuple(name for name in LedgerRow._fields if name not in _SAME)
+_same_values = itemgetter(*(LedgerRow._fields.index(name) for name in _SAME))
+_own_values = itemgetter(*(LedgerRow._fields.index(name) for name in _OWN))
+
+
+@lru_cache(maxsize=1024)
+def _opening(*values: object) -> bytes:
+    return orjson.dumps(dict(zip(_SAME, values, strict=True)))[:-1] + b","
+
+
+def ledger_line(row: LedgerRow) -> bytes:
+    """Return one NDJSON line: what rows have in common is made once."""
+    opening = _opening(*_same_values(row))
+    return opening + orjson.dumps(dict(zip(_OWN, _own_values(row))))[1:] + b"\n"  # noqa: B905 - lengths agree

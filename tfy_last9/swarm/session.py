@@ -20,7 +20,8 @@ from tfy_last9.swarm.call import Answer, Call, Driver
 from tfy_last9.swarm.conversing import Conversation
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.pool import UserPool
-from tfy_last9.swarm.record import Epoch, Recorder
+from tfy_last9.stats.histogram import Histogram
+from tfy_last9.swarm.record import Epoch, Recorder, ledger_line
 from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0
@@ -30,6 +31,8 @@ ABORT_S = 2.0
 _NS_PER_S = 1_000_000_000
 Send = Callable[[str, dict[str, Any]], None]
 """Sends a message of a type to the master (or, in a local run, to ourselves)."""
+GapKey = tuple[str, str, str | None]
+"""Phase, target and arm."""
 Fire = Callable[[LedgerRow], None]
 """Tells Locust's own statistics about a finished request."""
 
@@ -79,7 +82,8 @@ class Session:
         self._over: Any = Event()
         self._meter = HealthMeter(part.worker)
         self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
-        self._rows: list[LedgerRow] = []
+        self._rows: list[bytes] = []
+        self._gaps: dict[GapKey, Histogram] = defaultdict(Histogram)
         self._shipped = 0
         self._batches = 0
         self._exhausted = False
@@ -100,6 +104,9 @@ class Session:
         if self._breaker.is_stopped(self._targets[arrival.target]):
             self._withhold(self._unsent(arrival, Outcome.ABORTED, "target_stopped"))
             return
+        if arrival.turns == 1:
+            self._send_one(self._recorder.call(arrival))
+            return
         conversation = Conversation(self._recorder, arrival, self._over)
         try:
             for call in conversation:
@@ -108,7 +115,9 @@ class Session:
             self._withhold(conversation.rest())
 
     def _send_one(self, call: Call) -> Answer:
-        answer = Answer(started_ns=time.monotonic_ns(), facts=call.outgoing.facts())
+        facts = call.outgoing.facts()
+        answer = Answer(started_ns=time.monotonic_ns(), facts=facts)
+        facts.gaps = self._gaps[call.arrival.phase, call.target.name, call.arm]
         due_ns = call.due_ns or self._recorder.zero_ns + call.arrival.due_ns
         self._meter.started_late_by(answer.started_ns - due_ns)
         self.counts.started += 1
@@ -122,7 +131,7 @@ class Session:
             self.counts.in_flight -= 1
             self.counts.finished += 1
             row = self._recorder.row(call, answer)
-            self._rows.append(row)
+            self._rows.append(ledger_line(row))
             self._note(row)
         self._fire(row)
         return answer
@@ -133,7 +142,7 @@ class Session:
         return [self._recorder.unsent(turn, outcome, why) for turn in turns]
 
     def _withhold(self, rows: list[LedgerRow]) -> None:
-        self._rows += rows
+        self._rows += map(ledger_line, rows)
         self.counts.finished += len(rows)
 
     def _drop(self, arrival: Arrival) -> None:
@@ -204,7 +213,7 @@ class Session:
             self.counts.offered += arrival.turns
             if not self._pool.hand_over(arrival):
                 self.counts.missed += arrival.turns
-                self._rows += self._unsent(arrival, Outcome.MISSED, None)
+                self._rows += map(ledger_line, self._unsent(arrival, Outcome.MISSED, None))
         self._exhausted = True
 
     def _tick(self) -> None:
@@ -227,10 +236,10 @@ class Session:
         if rows:
             self._shipped += len(rows)
             self._batches += 1
-            lines = b"".join(_line(row) for row in rows)
+            lines = b"".join(rows)
             batch = {"worker": self._part.worker, "batch": self._batches, "rows": lines}
             self._send("tfy.rows", batch | {"run_id": self._part.run_id})
-        sample = self._meter.sample(self.counts)
+        sample = self._meter.sample(self.counts) | {"gaps": self._take_gaps()}
         progress = {name: _summary(target) for name, target in self._progress.items()}
         self._progress.clear()
         counts = {
@@ -239,6 +248,14 @@ class Session:
             "errors": self.counts.errors,
         }
         self._send("tfy.health", {"sample": sample, "targets": progress} | counts)
+
+    def _take_gaps(self) -> list[dict[str, object]]:
+        """Return the times between tokens that were counted since the last sample."""
+        taken = [
+            {"phase": phase, "target": target, "arm": arm, "buckets": gaps.take()}
+            for (phase, target, arm), gaps in self._gaps.items()
+        ]
+        return [one for one in taken if one["buckets"]]
 
     def _note(self, row: LedgerRow) -> None:
         progress = self._progress[row.target]
@@ -263,12 +280,6 @@ def failed_farewell(part: Share, error: Exception) -> dict[str, Any]:
         "stopped": [],
         "problem": f"worker {part.worker} could not start: {text}",
     }
-
-
-def _line(row: LedgerRow) -> bytes:
-    """Return one NDJSON line; nulls are left out, absent is null when read back."""
-    fields = zip(LedgerRow._fields, row, strict=True)
-    return orjson.dumps({name: value for name, value in fields if value is not None}) + b"\n"
 
 
 def _summary(target: TargetProgress) -> dict[str, object]:

@@ -16,6 +16,7 @@ from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.deadlines import Deadlines
 from tfy_last9.swarm.dialing import Dialler, ProxyRefused
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
+from tfy_last9.swarm.prepared import PreparedRequests
 from tfy_last9.swarm.transport import Connection, KernelClock, Origin
 from tfy_last9.wire.gateway import read_refusal
 from tfy_last9.wire.http1 import request_head
@@ -53,12 +54,13 @@ class StreamDriver:
         self._idle: list[Connection] = []
         self._deadlines = Deadlines()
         self._clock_read_ns = time.monotonic_ns()
+        self._prepared = PreparedRequests(self._request)
         self.clock = KernelClock()
 
     def send(self, call: Call, answer: Answer) -> None:
         """Send one call and read its answer (see `Driver.send`)."""
         try:
-            request = self._request(call)
+            request = self._prepared.request(call)
         except (TypeError, ValueError) as error:
             answer.finished_ns = time.monotonic_ns()
             answer.fail(Outcome.ABORTED, "unsendable", str(error))

@@ -81,7 +81,10 @@ class Worker:
         runner.send_message(kind, data)
 
     def _fire(self, row: LedgerRow) -> None:
-        """One `request` event per request; time to first token as a side entry, so that totals stay right."""
+        """One `request` event per request; time to first token and largest gap as side entries.
+
+        Side entries leave Locust's totals alone.
+        """
         if row.finished_ns is None:
             return
         kind = row.api.upper()
@@ -101,6 +104,8 @@ class Worker:
         if row.first_token_ns is not None:
             entry = self._environment.stats.get(row.target, "TTFT")
             entry.log((row.first_token_ns - row.due_ns) / _NS_PER_MS, 0)
+        if row.max_gap_ns is not None:
+            self._environment.stats.get(row.target, "GAP").log(row.max_gap_ns / _NS_PER_MS, 0)
 
 
 def _title(row: LedgerRow) -> str:

@@ -115,13 +115,13 @@ class ChatFacts(AnswerFacts):
         chunk = self._event(data)
         if chunk.get("error") is not None or chunk.get("status") == "failure":
             self._take_error(chunk)
-        before = self.chunks
+        before, calls = self.chunks, self.tool_calls
         token = None
         for choice in listed(chunk.get("choices")):
             token = self._take_delta(mapped(choice.get("delta")), at_ns)
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         self._take_common(chunk)
-        if token is not None and self.chunks == before + 1:
+        if token is not None and self.chunks == before + 1 and self.tool_calls == calls:
             self._learn(data, *token)
 
     def take_answer(self, body: bytes) -> None:
