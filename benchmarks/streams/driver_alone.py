@@ -14,6 +14,7 @@ from tfy_last9.model.scenario import Api, Limits, Message, Prompt, Target
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.stream import StreamDriver
 from tfy_last9.wire.scripts import first_request
+from tfy_last9.wire.scripts import first_request
 
 CONNECTIONS = 20
 LIMITS = Limits(users=CONNECTIONS, connect_s=5, first_token_s=5, idle_s=5, total_s=20)

@@ -23,6 +23,15 @@ class Shape:
     marks: tuple[str, ...]
     """Texts that occur nowhere else in it."""
 
+    def headers(self, ids: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the example's headers with ids in the place of its marks."""
+        found = dict(self.example.headers)
+        for name, value in found.items():
+            for mark, own in zip(self.marks, ids, strict=True):
+                value = value.replace(mark, own)  # noqa: PLW2901 - one mark after the other
+            found[name] = value
+        return found
+
 
 @dataclass(slots=True)
 class Call:
@@ -32,8 +41,8 @@ class Call:
     request_id: str
     target: Target
     outgoing: Outgoing
-    headers: Mapping[str, str]
-    """Correlation headers and the target's own; never the key, which drivers hold themselves."""
+    own_headers: Mapping[str, str] | None
+    """None: those of the shape's example, with this call's ids."""
     client_trace_id: str
     arm: str | None = None
     """Name of the arm; None without arms."""
@@ -45,6 +54,14 @@ class Call:
     """None if this request is like no other."""
     ids: tuple[str, ...] = ()
     """What it has where the shape's example has marks."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Correlation headers and the target's own; never the key, which drivers hold themselves."""
+        if self.own_headers is None:
+            assert self.shape is not None
+            return self.shape.headers(self.ids)
+        return self.own_headers
 
 
 @dataclass(slots=True)

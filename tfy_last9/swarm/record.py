@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -102,17 +103,11 @@ class Recorder:
 
     def _alike(self, arrival: Arrival, shape: Shape) -> Call:
         """Return what `_call` would, from a call that differs in its ids alone."""
-        example, (marked_id, _, _) = shape.example, shape.marks
-        request_id = self._request_id(arrival)
+        example = shape.example
+        request_id = f"{self._run_id}.{arrival.seq}"
         trace_id, span_id = trace_ids(request_id)
-        labels = example.headers[METADATA_HEADER]
-        headers = {
-            **example.headers,
-            METADATA_HEADER: labels.replace(marked_id, request_id),
-            "traceparent": traceparent(trace_id, span_id),
-        }
         return Call(
-            *(arrival, request_id, example.target, example.outgoing, headers, trace_id),
+            *(arrival, request_id, example.target, example.outgoing, None, trace_id),
             *(example.arm, None, None, shape, (request_id, trace_id, span_id)),
         )
 
@@ -258,17 +253,34 @@ def _failed_check(call: Call, answer: Answer) -> str | None:
 
 _SAME = ("run_id", "worker", "arm", "phase", "target", "provider", "model", "api", "stream", "epoch_ns")
 """Columns that rows of one phase, target and arm have in common."""
-_OWN = tuple(name for name in LedgerRow._fields if name not in _SAME)
-_same_values = itemgetter(*(LedgerRow._fields.index(name) for name in _SAME))
-_own_values = itemgetter(*(LedgerRow._fields.index(name) for name in _OWN))
+_RARE = (
+    *("check_failed", "error_type", "error_message", "reasoning_tokens", "cached_tokens", "cost_usd"),
+    *("join_path", "cache_status", "connect_ns", "session_id", "turn", "operation", "tool"),
+    *("tool_calls", "items", "applied_rules", "gateway_ms", "reasoning_chunks", "tool_chunks"),
+)
+"""Columns that are null in most rows."""
+_USUAL = tuple(name for name in LedgerRow._fields if name not in {*_SAME, *_RARE})
+
+
+def _picked(names: tuple[str, ...]) -> Callable[[LedgerRow], tuple[object, ...]]:
+    return itemgetter(*(LedgerRow._fields.index(name) for name in names))
+
+
+_same, _usual, _rare = _picked(_SAME), _picked(_USUAL), _picked(_RARE)
+_NONE_RARE = (None,) * len(_RARE)
 
 
 @lru_cache(maxsize=1024)
 def _opening(*values: object) -> bytes:
-    return orjson.dumps(dict(zip(_SAME, values, strict=True)))[:-1] + b","
+    same = zip(_SAME, values, strict=True)
+    return orjson.dumps({name: value for name, value in same if value is not None})[:-1] + b","
 
 
 def ledger_line(row: LedgerRow) -> bytes:
-    """Return one NDJSON line: what rows have in common is made once."""
-    opening = _opening(*_same_values(row))
-    return opening + orjson.dumps(dict(zip(_OWN, _own_values(row))))[1:] + b"\n"  # noqa: B905 - lengths agree
+    """Return one NDJSON line: what rows have in common is made once; absent is null when read back."""
+    own = dict(zip(_USUAL, _usual(row)))  # noqa: B905 - as long as each other by construction
+    rare = _rare(row)
+    if rare != _NONE_RARE:
+        pairs = zip(_RARE, rare, strict=True)
+        own.update({name: value for name, value in pairs if value is not None})
+    return b"%b%b\n" % (_opening(*_same(row)), orjson.dumps(own)[1:])

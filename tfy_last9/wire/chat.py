@@ -156,7 +156,8 @@ class ChatFacts(AnswerFacts):
         token = _token_in(delta)
         if token is not None:
             self._take_tokens(token[0], 1, at_ns)
-        self._take_tool_calls(listed(delta.get("tool_calls")))
+        if "tool_calls" in delta:
+            self._take_tool_calls(listed(delta["tool_calls"]))
         return token
 
     def _take_tool_calls(self, calls: list[dict[str, object]]) -> None:
@@ -190,6 +191,8 @@ class ChatFacts(AnswerFacts):
 
 
 def _token_in(delta: Mapping[str, object]) -> TokenText | None:
+    if not delta:
+        return None
     for name, text in _TOKEN_TEXTS:
         if delta.get(name):
             return text

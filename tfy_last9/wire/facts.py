@@ -154,10 +154,11 @@ class AnswerFacts:
         if self.kept is not None:
             self.kept.append(data)
         try:
-            return mapped(orjson.loads(data))
+            found = orjson.loads(data)
         except ValueError:
             self._fail(problem, data[:MESSAGE_LIMIT].decode("utf-8", "replace"))
             return {}
+        return found if isinstance(found, dict) else {}
 
     def _take_error(self, error: object) -> None:
         """Take an error in an answer, as an object or as text of whatever shape."""

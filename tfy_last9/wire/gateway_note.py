@@ -49,8 +49,16 @@ class GatewayNote(NamedTuple):
     """Time the gateway says it spent on its own stages (authentication, rules, logging)."""
 
 
+_SILENT = GatewayNote()
+_NOTED = frozenset(
+    {*RULES_HEADERS, CACHE_STATUS_HEADER, TIMING_HEADER, TARGET_ID_HEADER, RESOLVED_MODEL_HEADER}
+)
+
+
 def read_note(headers: Mapping[str, str]) -> GatewayNote:
     """Read the headers of an answer; names are in lower case."""
+    if headers.keys().isdisjoint(_NOTED):
+        return _SILENT
     rules = [found for name in RULES_HEADERS if (found := _decoded(headers.get(name))) is not None]
     cache = headers.get(CACHE_STATUS_HEADER, "").strip().lower()
     timing = headers.get(TIMING_HEADER)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+FRAME = len(b"data: \n\n")
+"""Bytes of the usual event besides its data."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -37,8 +39,6 @@ class SseParser:
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return the events that `chunk` completes, in order."""
-        if self._is_one_event(chunk):
-            return [ServerEvent("message", chunk[6:-2])]
         buffer = self._buffer + chunk if self._buffer else chunk
         if not self._started:
             if len(buffer) < len(b"\xef\xbb\xbf") and b"\xef\xbb\xbf".startswith(buffer):
@@ -59,17 +59,21 @@ class SseParser:
 
     def is_between_events(self) -> bool:
         """Tell whether the next byte begins an event."""
-        return self._started and not (self._buffer or self._data or self._name)
+        return not (self._buffer or self._data or self._name)
 
-    def _is_one_event(self, chunk: bytes) -> bool:
-        """Tell whether `chunk` is just `data: ...` and a blank line: what gateways send, token by token."""
-        return (
-            self.is_between_events()
-            and chunk.startswith(b"data: ")
-            and chunk.endswith(b"\n\n")
-            and chunk.find(b"\n") == len(chunk) - 2
-            and b"\r" not in chunk
-        )
+    def whole_event(self, body: bytes, start: int) -> bytes | None:
+        """Return the data of the event at `start` if it is just `data: ...` and a blank line: the usual.
+
+        Only where an event begins; None: `feed` has to look at it. It ends `FRAME` bytes after its data.
+        """
+        end = body.find(b"\n\n", start)
+        if end < 0 or not body.startswith(b"data: ", start):
+            return None
+        data = body[start + 6 : end]
+        if b"\n" in data or b"\r" in data:
+            return None
+        self._started = True
+        return data
 
     def cut_off(self) -> bytes:
         """Return what was received of an event that never ended; empty after a clean end."""
@@ -119,15 +123,19 @@ class EventReader:
     def feed(self, body: bytes, at_ns: int) -> None:
         """Take a piece of the body that arrived at `at_ns`."""
         place, size = 0, len(body)
-        parser, skim = self._parser, self._skim
+        parser, skim, take = self._parser, self._skim, self._facts.take_event
         while place < size:
-            if skim is not None and parser.is_between_events():
-                end = skim(body, place, at_ns)
-                if end != place:
+            if parser.is_between_events():
+                if skim is not None and (end := skim(body, place, at_ns)) != place:
                     place = end
                     continue
+                data = parser.whole_event(body, place)
+                if data is not None:
+                    place += len(data) + FRAME
+                    take(data, at_ns)
+                    continue
             found = body.find(b"\n\n", place)
-            end = size if skim is None or found < 0 else found + 2
+            end = size if found < 0 else found + 2
             for event in parser.feed(body[place:end]):
-                self._facts.take_event(event.data, at_ns)
+                take(event.data, at_ns)
             place = end

@@ -206,7 +206,7 @@ def test_a_member_that_is_not_unique_is_not_learnt():
 
 def test_between_events_means_that_nothing_is_pending():
     parser = SseParser()
-    assert not parser.is_between_events()
+    assert parser.is_between_events()
     parser.feed(b"data: a\n\n")
     assert parser.is_between_events()
     for pending in (b"event: x\n", b"data: b\n", b"d"):
