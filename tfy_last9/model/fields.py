@@ -37,6 +37,11 @@ _LEDGER = (
     ("reasoning_tokens", "tokens", "reasoning tokens"),
     ("cached_tokens", "tokens", "cached input tokens"),
     ("cost_usd", "USD", "cost"),
+    ("tool_ms", "ms", "time of a tool call"),
+    ("tool_calls", "calls", "tool calls asked for"),
+    ("items", "items", "items answered"),
+    ("input_tokens_per_s", "tokens/s", "input tokens per second"),
+    ("gateway_ms", "ms", "time in the gateway's own stages"),
 )
 _LAST9 = (
     ("duration_ms", "ms", "span duration"),
@@ -95,6 +100,7 @@ LEDGER_LABELS = frozenset(
     {
         *("provider", "model", "target", "route", "arm", "phase", "outcome", "api", "error_type"),
         *("finish_reason", "size_band", "cache_status", "resolved_model", "worker", "check_failed"),
+        *("stream", "operation", "tool", "turn", "applied_rules"),
     }
 )
 """Labels of a ledger row that conditions and `groupBy` may name. `size_band` is the estimated length of

@@ -37,15 +37,15 @@ FROM slices GROUP BY grp, size ORDER BY grp
 
 
 def read_slices(
-    database: duckdb.DuckDBPyConnection, counts: Mapping[Values, tuple[int, int, int]]
+    database: duckdb.DuckDBPyConnection, counts: Mapping[Values, tuple[int, int, int, int]]
 ) -> dict[Values, Slices]:
     """Return the slices of the groups in `events` whose bad events could come in bursts.
 
-    `counts` holds total, bad and excluded events per group.
+    `counts` holds total, bad, excluded and inapplicable events per group.
     """
     cuts = {
         values: slice_size(total)
-        for values, (total, bad, _) in counts.items()
+        for values, (total, bad, *_) in counts.items()
         if FEWEST_BAD <= bad < total
     }
     if not cuts:

@@ -19,7 +19,7 @@ EXEMPLARS = 5
 
 COUNTS = """
 SELECT grp, count(*) FILTER (verdict <> 'excluded'), count(*) FILTER (verdict = 'bad'),
-       count(*) FILTER (verdict = 'excluded')
+       count(*) FILTER (verdict = 'excluded'), count(*) FILTER (NOT can_apply)
 FROM events GROUP BY grp ORDER BY grp
 """
 
@@ -53,8 +53,8 @@ class _Ranks:
 def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> tuple[Tally, ...]:
     """Return one tally per group, sorted by group values."""
     counts = {
-        tuple(values): (total, bad, excluded)
-        for values, total, bad, excluded in database.execute(COUNTS).fetchall()
+        tuple(values): (total, bad, excluded, inapplicable)
+        for values, total, bad, excluded, inapplicable in database.execute(COUNTS).fetchall()
     }
     quantiles = _quantiles(database, objective, {key: row[0] for key, row in counts.items()})
     exemplars = _exemplars(database, objective)
@@ -67,7 +67,8 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
         Tally(
             tuple(zip(objective.group_by, values, strict=True)),
             expected,
-            *counts.get(values, (0, 0, 0)),
+            *counts.get(values, (0, 0, 0, 0))[:3],
+            inapplicable=counts.get(values, (0, 0, 0, 0))[3],
             quantile=quantiles.get(values),
             exemplars=tuple(exemplars.get(values, ())),
             slices=slices.get(values),
