@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tfy_last9.arrivals.quota import quota_warnings
 from tfy_last9.arrivals.schedule import planned
 from tfy_last9.cli.load import expected_duration_s
 from tfy_last9.errors import ExitCode, Undecidable
@@ -11,7 +12,7 @@ from tfy_last9.judge.decide import needs_last9
 from tfy_last9.judge.looks import at_each_look, with_stretches
 from tfy_last9.judge.planning import Decidability, decidability, undecidable
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.scenario import CONVERSATIONAL, Scenario, Target
 
 
 def check_decidable(
@@ -45,15 +46,22 @@ def describe(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[str
     ]
     for target in scenario.targets:
         sent = sum(n for (_, name), n in counts.items() if name == target.name)
-        tokens = sent * (target.max_tokens or 0)
-        bound = f", at most {tokens} output tokens" if tokens else ", output tokens not capped"
-        lines.append(f"  {target.name}: {sent} requests to {target.model}{bound}")
+        lines.append(f"  {target.name}: {sent} requests to {target.model}{_bound(target, sent)}")
+    lines += [f"  warning: {warning}" for warning in quota_warnings(scenario)]
     lines.append("objectives, by requests judged and needed to pass without one bad:")
     for entry in entries:
         mark = "ok  " if entry.is_decidable else "short" if entry.critical else "note"
         lines.append(f"  {mark:<5} {entry}")
     hopeless = undecidable(entries)
     return "\n".join(lines), ExitCode.CONFIGURATION if hopeless else ExitCode.PASS
+
+
+def _bound(target: Target, sent: int) -> str:
+    """Say how many output tokens the requests may cost; only text has any."""
+    if target.api not in CONVERSATIONAL:
+        return f", {target.api}"
+    tokens = sent * (target.max_tokens or 0)
+    return f", at most {tokens} output tokens" if tokens else ", output tokens not capped"
 
 
 def _entries(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[Decidability, ...]:

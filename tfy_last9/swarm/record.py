@@ -251,10 +251,28 @@ def _failed_check(call: Call, answer: Answer) -> str | None:
     return first_failed(call.target.checks, answer.facts)
 
 
-_SAME = ("run_id", "worker", "arm", "phase", "target", "provider", "model", "api", "stream", "epoch_ns")
+_SAME = (
+    "run_id",
+    "worker",
+    "arm",
+    "phase",
+    "target",
+    "provider",
+    "model",
+    "api",
+    "stream",
+    "epoch_ns",
+)
 """Columns that rows of one phase, target and arm have in common."""
 _RARE = (
-    *("check_failed", "error_type", "error_message", "reasoning_tokens", "cached_tokens", "cost_usd"),
+    *(
+        "check_failed",
+        "error_type",
+        "error_message",
+        "reasoning_tokens",
+        "cached_tokens",
+        "cost_usd",
+    ),
     *("join_path", "cache_status", "connect_ns", "session_id", "turn", "operation", "tool"),
     *("tool_calls", "items", "applied_rules", "gateway_ms", "reasoning_chunks", "tool_chunks"),
 )
