@@ -11,6 +11,7 @@ from tfy_last9.errors import ExitCode, Undecidable
 from tfy_last9.judge.decide import needs_last9
 from tfy_last9.judge.looks import at_each_look, with_stretches
 from tfy_last9.judge.planning import Decidability, decidability, undecidable
+from tfy_last9.model.applicability import applies
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.scenario import CONVERSATIONAL, Scenario, Target
 
@@ -20,7 +21,11 @@ def check_decidable(
 ) -> None:
     """Raise `Undecidable` if a critical objective cannot PASS even when not one request is bad."""
     objectives = at_each_look(objectives, scenario.policy)
-    judged = tuple(one for one in objectives if not (client_only and needs_last9(one)))
+    judged = tuple(
+        one
+        for one in objectives
+        if not (client_only and needs_last9(one)) and _reachable(scenario, one)
+    )
     if not any(objective.critical for objective in judged):
         raise Undecidable(
             "no objective that this run could judge is critical, so it could not fail; no load was sent",
@@ -65,18 +70,33 @@ def _bound(target: Target, sent: int) -> str:
 
 
 def _entries(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[Decidability, ...]:
-    judged = _judged_per_provider(scenario)
+    counts = planned(scenario)
     seconds = sum(phase.duration_s for phase in scenario.phases if phase.judged)
-    rates = {provider: n / seconds for provider, n in judged.items()}
-    return decidability(objectives, judged, rates)
+    found: list[Decidability] = []
+    for objective in objectives:
+        if _reachable(scenario, objective):
+            judged = _judged_per_provider(scenario, objective, counts)
+            rates = {provider: n / seconds for provider, n in judged.items()}
+            found += decidability((objective,), judged, rates)
+    return tuple(found)
 
 
-def _judged_per_provider(scenario: Scenario) -> Counter[str]:
-    """Count judged requests per provider; a virtual target counts for each provider it may reach."""
-    reach = {target.name: target.may_reach for target in scenario.targets}
+def _reachable(scenario: Scenario, objective: Objective) -> list[Target]:
+    """Return the targets that an objective can say something about."""
+    return [target for target in scenario.targets if applies(objective, target)]
+
+
+def _judged_per_provider(
+    scenario: Scenario, objective: Objective, planned_counts: Counter[tuple[str, str]]
+) -> Counter[str]:
+    """Count judged requests per provider that an objective can say something about.
+
+    A virtual target counts for each provider it may reach.
+    """
+    reach = {target.name: target.may_reach for target in _reachable(scenario, objective)}
     counts: Counter[str] = Counter()
-    for (phase, target), n in planned(scenario).items():
-        if phase in scenario.judged_phases:
+    for (phase, target), n in planned_counts.items():
+        if phase in scenario.judged_phases and target in reach:
             for provider in reach[target]:
                 counts[provider] += n
     for providers in reach.values():

@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-import orjson
 from gevent.event import Event
 
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.stats.histogram import Histogram
 from tfy_last9.swarm.breaker import Breaker
 from tfy_last9.swarm.call import Answer, Call, Driver
 from tfy_last9.swarm.conversing import Conversation
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.pool import UserPool
-from tfy_last9.stats.histogram import Histogram
 from tfy_last9.swarm.record import Epoch, Recorder, ledger_line
 from tfy_last9.wire.gateway import template
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, text_list
 from tfy_last9.adapters.runfolder.ledger import ledger_relation
-from tfy_last9.adapters.runfolder.values import LEDGER_VALUES
+from tfy_last9.adapters.runfolder.values import value_of
 from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
 from tfy_last9.model.objective import Book, Operator, Threshold
 from tfy_last9.model.request import Outcome
@@ -143,7 +143,7 @@ def _read(
 
 def _step(field: str) -> str:
     """Return SQL of the step of a latency; null where there is none to count."""
-    value = LEDGER_VALUES[field]
+    value = value_of(Book.LEDGER, field)
     number = f"CASE WHEN {value.asked} THEN {value.sql} END"
     return f"CASE WHEN ({number}) > 0 THEN round(ln({number}) / {STEP!r})::BIGINT END"
 
@@ -154,7 +154,7 @@ def _slow(limits: Sequence[Limit]) -> str:
 
 
 def _beyond(field: str, operator: Operator, limit: float) -> str:
-    value = LEDGER_VALUES[field]
+    value = value_of(Book.LEDGER, field)
     compare = "<=" if operator is Operator.LTE else "<"
     return (
         f"CASE WHEN NOT coalesce({value.asked}, false) THEN NULL "

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.bursts import read_slices
-from tfy_last9.adapters.runfolder.groups import Values, expected_groups, with_promised
+from tfy_last9.adapters.runfolder.groups import Values, barren, expected_groups, with_promised
+from tfy_last9.adapters.runfolder.labels import NONE
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Composite, Objective, Operator, Scalar, Threshold
 from tfy_last9.model.verdict import Exemplar, Quantile, Tally
@@ -63,6 +64,9 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
     groups = with_promised(
         expected_groups(database, objective.group_by, objective.indicator, counts), objective
     )
+    if not counts and (nothing := barren(database, objective.indicator)):
+        alone = tuple((label, NONE) for label in objective.group_by)
+        return (Tally(alone, True, 0, 0, nothing, None, (), inapplicable=nothing),)
     return tuple(
         Tally(
             tuple(zip(objective.group_by, values, strict=True)),

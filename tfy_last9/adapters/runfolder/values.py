@@ -6,12 +6,12 @@ field's business: see `Value`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfy_last9.adapters.runfolder.database import literal
 from tfy_last9.adapters.runfolder.labels import json_pointer
 from tfy_last9.errors import ConfigurationError
-from tfy_last9.model.fields import VALUE_FIELDS
+from tfy_last9.model.fields import VALUE_FIELDS, Needs
 from tfy_last9.model.objective import Book
 from tfy_last9.model.scenario import CONVERSATIONAL
 
@@ -40,13 +40,13 @@ class Value:
         return f"({self.kind} AND {self.applies})"
 
 
-def _waited(sql: str, applies: str = "true", kind: str = "true") -> Value:
-    return Value(sql, owed=f"l.outcome IN {WAITED}", applies=applies, kind=kind)
+def _waited(sql: str, applies: str = "true") -> Value:
+    return Value(sql, owed=f"l.outcome IN {WAITED}", applies=applies)
 
 
-def _reported(sql: str, kind: str, owed: str = "true") -> Value:
+def _reported(sql: str, owed: str = "true") -> Value:
     """Read a number the provider reports: a served request owes it, a broken one got not that far."""
-    return Value(sql, owed=f"(l.outcome IN {SERVED} AND {owed})", kind=kind)
+    return Value(sql, owed=f"(l.outcome IN {SERVED} AND {owed})")
 
 
 TEXT = f"l.api IN ({', '.join(sorted(literal(api) for api in CONVERSATIONAL))})"
@@ -54,17 +54,26 @@ TEXT = f"l.api IN ({', '.join(sorted(literal(api) for api in CONVERSATIONAL))})"
 STREAMS = f"(coalesce(l.stream, false) AND {TEXT})"
 READS = f"({TEXT} OR l.api = 'embeddings')"
 """Requests whose input is counted in tokens."""
-BILLED = "l.api <> 'mcp'"
+KINDS: dict[Needs, str] = {
+    Needs.NOTHING: "true",
+    Needs.TEXT: TEXT,
+    Needs.STREAM: STREAMS,
+    Needs.INPUT_TOKENS: READS,
+    Needs.PRICE: "l.api <> 'mcp'",
+    Needs.TOOL: "coalesce(l.operation = 'tools/call', false)",
+    Needs.ITEMS: f"NOT {TEXT}",
+    Needs.WHOLE: "NOT coalesce(l.stream, false)",
+}
+"""What `model.applicability` says of targets, in SQL over a ledger row."""
 TOTAL_MS = "CASE WHEN l.outcome = 'ok' THEN (l.finished_ns - l.due_ns) / 1e6 END"
 
 
 LEDGER_VALUES: dict[str, Value] = {
-    "ttft_ms": _waited("(l.first_token_ns - l.due_ns) / 1e6", kind=STREAMS),
+    "ttft_ms": _waited("(l.first_token_ns - l.due_ns) / 1e6"),
     # An answer made of tool calls alone is nothing to read.
     "first_answer_ms": _waited(
         "(l.first_answer_ns - l.due_ns) / 1e6",
         applies="NOT (l.outcome = 'ok' AND l.first_answer_ns IS NULL AND coalesce(l.tool_calls, 0) > 0)",
-        kind=STREAMS,
     ),
     # Only a served request has a total time: a time-out after 5 s must not meet a limit of 6 s.
     "total_ms": _waited(TOTAL_MS),
@@ -73,41 +82,37 @@ LEDGER_VALUES: dict[str, Value] = {
     "max_gap_ms": _waited(
         "l.max_gap_ns / 1e6",
         applies="NOT (l.outcome = 'ok' AND l.max_gap_ns IS NULL AND coalesce(l.chunks, 0) = 1)",
-        kind=STREAMS,
     ),
     # As the user felt it: over the whole wait, from the due instant.
     "tokens_per_s": _waited(
         "CASE WHEN l.outcome = 'ok' AND l.finished_ns > l.due_ns "
         "THEN l.output_tokens * 1e9 / (l.finished_ns - l.due_ns) END",
-        kind=TEXT,
     ),
     # Mean of the gaps; one token has none.
     "inter_token_ms": _waited(
         "CASE WHEN l.chunks > 1 THEN (l.last_token_ns - l.first_token_ns) / 1e6 / (l.chunks - 1) END",
         applies="NOT (l.outcome = 'ok' AND coalesce(l.chunks, 0) = 1)",
-        kind=STREAMS,
     ),
     # Null when a connection was reused: nothing was spent on it.
     "connect_ms": Value("l.connect_ns / 1e6", owed="false"),
-    "output_tokens": _reported("l.output_tokens", TEXT),
-    "input_tokens": _reported("l.input_tokens", BILLED, owed=READS),
+    "output_tokens": _reported("l.output_tokens"),
+    "input_tokens": _reported("l.input_tokens", owed=READS),
     "total_tokens": _reported(
-        "l.input_tokens + CASE WHEN l.api = 'embeddings' THEN 0 ELSE l.output_tokens END", READS
+        "l.input_tokens + CASE WHEN l.api = 'embeddings' THEN 0 ELSE l.output_tokens END"
     ),
     # Providers leave these out when there are none.
-    "reasoning_tokens": Value("l.reasoning_tokens", owed="false", kind=TEXT),
-    "cached_tokens": Value("l.cached_tokens", owed="false", kind=TEXT),
-    "cost_usd": _reported("l.cost_usd", BILLED, owed=READS),
-    "tool_ms": _waited(TOTAL_MS, kind="l.operation = 'tools/call'"),
-    "tool_calls": _reported("CASE WHEN l.outcome = 'ok' THEN coalesce(l.tool_calls, 0) END", TEXT),
-    "items": _reported("l.items", f"NOT {TEXT}", owed="l.api = 'embeddings'"),
+    "reasoning_tokens": Value("l.reasoning_tokens", owed="false"),
+    "cached_tokens": Value("l.cached_tokens", owed="false"),
+    "cost_usd": _reported("l.cost_usd", owed=READS),
+    "tool_ms": _waited(TOTAL_MS),
+    "tool_calls": _reported("CASE WHEN l.outcome = 'ok' THEN coalesce(l.tool_calls, 0) END"),
+    "items": _reported("l.items", owed="l.api = 'embeddings'"),
     "input_tokens_per_s": _waited(
         "CASE WHEN l.outcome = 'ok' AND l.finished_ns > l.due_ns "
         "THEN l.input_tokens * 1e9 / (l.finished_ns - l.due_ns) END",
-        kind=READS,
     ),
     # Some gateways do not say, and none says it on a stream.
-    "gateway_ms": Value("l.gateway_ms", owed="false", kind="NOT coalesce(l.stream, false)"),
+    "gateway_ms": Value("l.gateway_ms", owed="false"),
 }
 
 
@@ -120,9 +125,8 @@ def _attribute(*names: str) -> str:
     return "coalesce(" + ", ".join(f"CASE WHEN isfinite({n}) THEN {n} END" for n in numbers) + ")"
 
 
-def _reported_by_gateway(*names: str, applies: str = "true", kind: str = "true") -> Value:
-    applies = f"s.status <> 'error' AND {applies}"
-    return Value(_attribute(*names), owed="true", applies=applies, kind=kind)
+def _reported_by_gateway(*names: str, applies: str = "true") -> Value:
+    return Value(_attribute(*names), owed="true", applies=f"s.status <> 'error' AND {applies}")
 
 
 METRIC = "tfy.model.metric."
@@ -155,18 +159,15 @@ def _of_trace(sql: str, applies: str = "true") -> Value:
 
 SPAN_VALUES: dict[str, Value] = {
     "duration_ms": Value("s.duration_ns / 1e6", owed="true", applies=GOOD),
-    "ttft_ms": _reported_by_gateway(TTFT, applies=STREAMED, kind=TEXT),
-    "inter_token_ms": _reported_by_gateway(
-        f"{METRIC}inter_token_latency_in_ms", applies=STREAMED, kind=TEXT
-    ),
+    "ttft_ms": _reported_by_gateway(TTFT, applies=STREAMED),
+    "inter_token_ms": _reported_by_gateway(f"{METRIC}inter_token_latency_in_ms", applies=STREAMED),
     "tokens_per_s": Value(
         f"CASE WHEN s.duration_ns > 0 THEN {_attribute(*OUTPUT_TOKENS)} * 1e9 / s.duration_ns END",
         owed="true",
         applies=GOOD,
-        kind=TEXT,
     ),
     "input_tokens": _reported_by_gateway(*INPUT_TOKENS),
-    "output_tokens": _reported_by_gateway(*OUTPUT_TOKENS, kind=TEXT),
+    "output_tokens": _reported_by_gateway(*OUTPUT_TOKENS),
     "total_tokens": Value(
         f"{_attribute(*INPUT_TOKENS)} + CASE WHEN {TEXT} THEN {_attribute(*OUTPUT_TOKENS)} ELSE 0 END",
         owed="true",
@@ -183,13 +184,11 @@ SPAN_VALUES: dict[str, Value] = {
         f"(l.first_token_ns - l.started_ns) / 1e6 - {_attribute(TTFT)}",
         owed="true",
         applies=f"{GOOD} AND l.outcome = 'ok' AND {STREAMED}",
-        kind=STREAMS,
     ),
     "token_gap": Value(
         f"abs(l.output_tokens - {_attribute(*OUTPUT_TOKENS)})",
         owed="true",
         applies=f"{GOOD} AND l.outcome = 'ok'",
-        kind=TEXT,
     ),
     # An unknown lag is no claim; a trace that never came is the completeness objective's business.
     "ingestion_lag_ms": Value("t.lag_ns / 1e6", owed="false", applies=IS_ROOT),
@@ -202,4 +201,4 @@ def value_of(book: Book, name: str) -> Value:
     if name not in table:
         known = ", ".join(field for of, field in VALUE_FIELDS if of is book)
         raise ConfigurationError(f"{book.value} has no field {name!r}; it has {known}")
-    return table[name]
+    return replace(table[name], kind=KINDS[VALUE_FIELDS[book, name].needs])
