@@ -2,9 +2,6 @@
 
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tfy_last9.model.scenario import Api, Message, Prompt, Target
 from tfy_last9.wire.chat import ChatFacts, request_body
 

@@ -221,7 +221,11 @@ def test_an_answer_of_tool_calls_alone_has_a_first_token(kind, stream):
         (ChatFacts, {"error": {"type": "overloaded", "message": "busy"}}, "overloaded"),
         (ChatFacts, {"error": '{"type": "fetch", "message": "busy"}'}, "fetch"),
         (ChatFacts, {"status": "failure", "message": "busy"}, "stream_error"),
-        (ResponsesFacts, {"type": "error", "code": "server_error", "message": "busy"}, "server_error"),
+        (
+            ResponsesFacts,
+            {"type": "error", "code": "server_error", "message": "busy"},
+            "server_error",
+        ),
         (
             ResponsesFacts,
             {"type": "response.failed", "response": {"error": {"code": "e1", "message": "busy"}}},
@@ -311,17 +315,27 @@ def test_a_whole_answer_says_what_its_stream_would(kind, document):
 ALL_KINDS = (ChatFacts, ResponsesFacts, MessagesFacts, GeminiFacts, EmbeddingFacts, HttpFacts)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            [
-                *("type", "error", "choices", "delta", "message", "content", "usage", "item"),
-                *("response", "output", "candidates", "parts", "content_block", "data", "result"),
-                *("id", "status", "tool_calls", "function", "usageMetadata", "tools", "index"),
-            ]
-        ),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("type", "error", "choices", "delta", "message", "content", "usage", "item"),
+                    *(
+                        "response",
+                        "output",
+                        "candidates",
+                        "parts",
+                        "content_block",
+                        "data",
+                        "result",
+                    ),
+                    *("id", "status", "tool_calls", "function", "usageMetadata", "tools", "index"),
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -344,7 +358,10 @@ def test_a_blocked_prompt_is_the_providers_error():
 
 
 def test_an_incomplete_response_says_why_it_ended():
-    document = RESPONSE | {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    document = RESPONSE | {
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+    }
     facts = read(ResponsesFacts, [events({"type": "response.incomplete", "response": document})])
     assert (facts.finish_reason, facts.mishap()) == ("max_output_tokens", None)
 

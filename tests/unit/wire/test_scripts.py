@@ -37,7 +37,9 @@ ANSWERS = {
     },
     Api.RESPONSES: {
         "status": "completed",
-        "output": [{"type": "function_call", "call_id": "c1", "name": "w", "arguments": '{"a": 1}'}],
+        "output": [
+            {"type": "function_call", "call_id": "c1", "name": "w", "arguments": '{"a": 1}'}
+        ],
     },
     Api.MESSAGES: {"content": [{"type": "tool_use", "id": "c1", "name": "w", "input": {"a": 1}}]},
     Api.GEMINI: {

@@ -19,7 +19,7 @@ arrivals: {kind: constant, rate: 10/s}
 phases: [{name: p, duration: 2s}]
 """
 MCP = "{name: t, api: mcp, server: srv, mcp: {calls: [{tool: w, times: 2}]}}"
-TALK = '{name: t, model: a/m, provider: x, body: {tools: [{}]}}'
+TALK = "{name: t, model: a/m, provider: x, body: {tools: [{}]}}"
 
 
 def load(tmp_path, target, rest="prompts: [hi]\n"):
@@ -77,7 +77,11 @@ def test_checks_keep_their_order(tmp_path):
             *("{name: t, api: responses, model: a/m, provider: x, body: {input: hi}}", ""),
             '"input" comes from the prompts',
         ),
-        ('{name: t, model: a/m, provider: x, checks: {regex: "("}}', "", "not a regular expression"),
+        (
+            '{name: t, model: a/m, provider: x, checks: {regex: "("}}',
+            "",
+            "not a regular expression",
+        ),
         (
             *("{name: t, model: a/m, provider: x, checks: {json_schema: {type: objekt}}}", ""),
             "not a JSON Schema",
