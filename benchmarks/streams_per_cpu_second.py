@@ -57,7 +57,8 @@ MOST_MISSED = 0.05
 PEERS = {
     client.name: client
     for client in (
-        Client("driver-alone", 2_000, 22_000),
+        Client("driver-alone", 2_000, 42_000),
+        Client("bare-stamped", 20_000, 100_000),
         Client("bare", 20_000, 100_000),
         Client("fast-lines", 1_000, 7_000),
         Client("openai-sdk", 50, 350),
@@ -109,9 +110,16 @@ def product(requests: int, seconds: int, url: str, folder: Path) -> float:
 
 def peer(name: str, requests: int, url: str, folder: Path) -> float:
     """Run one of the peers."""
-    settings = {"TFY_GATEWAY_URL": url, "BENCH_REQUESTS": str(requests)}
+    scenario = folder / "bench.yaml"
+    scenario.write_text(SCENARIO.format(rate=1, seconds=1))
+    settings = {
+        "TFY_GATEWAY_URL": url,
+        "BENCH_REQUESTS": str(requests),
+        "BENCH_SCENARIO": str(scenario),
+    }
     commands = {
         "driver-alone": (sys.executable, str(HERE / "driver_alone.py")),
+        "bare-stamped": (sys.executable, str(HERE / "bare_stamped.py")),
         "bare": (sys.executable, str(HERE / "bare.py")),
         "fast-lines": (*LOCUST, "-f", str(HERE / "peers.py"), "-u", "20", "-r", "20", "FastLines"),
         "openai-sdk": (*LOCUST, "-f", str(HERE / "peers.py"), "-u", "20", "-r", "20", "OpenAiSdk"),

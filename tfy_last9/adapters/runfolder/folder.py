@@ -52,6 +52,11 @@ class RunFolder:
         return self.path / "health.parquet"
 
     @property
+    def gaps_path(self) -> Path:
+        """`gaps.parquet`: times between tokens, as counts per bucket; absent when none was counted."""
+        return self.path / "gaps.parquet"
+
+    @property
     def spans_path(self) -> Path:
         """`spans.parquet`: the evidence; absent when Last9 was not asked."""
         return self.path / "spans.parquet"
