@@ -35,7 +35,7 @@ targets: [{{name: one, model: acc/m, provider: openai}}]
 arrivals: {{kind: constant, rate: {rate}/s}}
 phases: [{{name: steady, duration: {seconds}s}}]
 prompts: [Hello]
-limits: {{users: 400}}
+limits: {{users: 1000}}
 """
 SECONDS = (2, 14)
 """Length of the product's short and long run."""
@@ -94,7 +94,7 @@ def product(requests: int, seconds: int, url: str, folder: Path) -> float:
     request = RunRequest(scenario, slo, folder / "runs", url, workers=1)
     run, _ = open_run(request, time.time_ns())
     locustfile = ROOT / "tfy_last9" / "swarm" / "locustfile.py"
-    command = (*LOCUST, "-f", str(locustfile), "-u", "400", "-r", "400")
+    command = (*LOCUST, "-f", str(locustfile), "-u", "1000", "-r", "1000")
     settings = {"TFY_RUN_DIR": str(run.path), "TFY_GATEWAY_URL": url, "TFY_API_KEY": "key"}
     taken = cpu_seconds(command, settings, folder / "product.log")
     seal(run)

@@ -148,7 +148,7 @@ class Exchange:
             return
         if body:
             self._on_body(body)
-        if reader.complete:
+        if reader.complete and not self._is_over:
             self._complete()
 
     def _take_instant(self, stamp_ns: int | None) -> None:
@@ -167,6 +167,11 @@ class Exchange:
             self._events.feed(body, self._at_ns)
             return
         is_ok = self._is_ok()
+        coding = self._reader.headers.get("content-encoding", "")
+        if is_ok and coding.strip().lower() not in {"", "identity"}:
+            text = f"the answer is compressed ({coding}) although identity was asked for"
+            self._finish(self._at_ns, Outcome.STREAM_BROKEN, "compressed", text)
+            return
         kind = self._reader.headers.get("content-type", "")
         if is_ok and is_event_stream(kind, asked=self._streaming):
             self._events = EventReader(self._facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -94,6 +95,7 @@ class Session:
         """Begin feeding users; schedule zero is `start_ns`, normally a moment ahead."""
         ahead_ns = self._part.start_ns - time.time_ns()
         self._recorder.zero_ns = time.monotonic_ns() + ahead_ns
+        settle_garbage()
         self._meter.start()
         self._pool.when_dropped(self._drop)
         self._greenlets = [gevent.spawn(self._feed), gevent.spawn(self._tick)]
@@ -264,6 +266,15 @@ class Session:
             self.counts.errors += 1
         if row.first_token_ns is not None:
             progress.ttft_ns.append(row.first_token_ns - row.due_ns)
+
+
+def settle_garbage() -> None:
+    """Take what is alive now, Locust and all modules, out of what the collector looks at during the run.
+
+    A full collection would walk those some 300,000 objects and stop every stream for 50 to 100 ms.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def failed_farewell(part: Share, error: Exception) -> dict[str, Any]:
