@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,15 +63,30 @@ def server(folder: Path, tokens: int, *, tls: bool) -> Iterator[str]:
     program, settings = folder / "server", dict(os.environ)
     libraries = ("-DTLS", "-lssl", "-lcrypto") if tls else ()
     source = str(HERE / "server.c")
-    subprocess.run(("cc", "-O2", "-o", str(program), source, *libraries), check=True)
+    compiler, tool = shutil.which("cc"), shutil.which("openssl")
+    if compiler is None or tool is None:
+        raise SystemExit(
+            "this benchmark compiles its server: cc (and openssl for --tls) are needed"
+        )
+    subprocess.run((compiler, "-O2", "-o", str(program), source, *libraries), check=True)
     if tls:
-        make = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+        make = (
+            tool,
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        )
         names = ("-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
         files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"))
         subprocess.run((*make, *names, *files), check=True, capture_output=True)
         settings |= {"TLS_CERT": str(folder / "cert.pem"), "TLS_KEY": str(folder / "key.pem")}
     pacing = (str(FIRST_MS), str(GAP_MS), str(tokens), str(folder / "truth.txt"))
-    process = subprocess.Popen((str(program), "0", *pacing), stdout=subprocess.PIPE, text=True, env=settings)
+    process = subprocess.Popen(
+        (str(program), "0", *pacing), stdout=subprocess.PIPE, text=True, env=settings
+    )
     os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
     try:
         assert process.stdout is not None
@@ -89,10 +105,22 @@ def run(arguments: argparse.Namespace, url: str, folder: Path) -> tuple[Path, fl
     fill = max(1, round(life_s))
     users = arguments.streams * 2
     path.write_text(SCENARIO.format(rate=rate, fill=fill, seconds=arguments.seconds, users=users))
-    request = RunRequest(load_scenario(path), ROOT / "slo" / "client.yaml", folder / "runs", url, workers=1)
+    request = RunRequest(
+        load_scenario(path), ROOT / "slo" / "client.yaml", folder / "runs", url, workers=1
+    )
     opened, _ = open_run(request, time.time_ns())
-    file = HERE / "user_clock.py" if arguments.user_clock else ROOT / "tfy_last9/swarm/locustfile.py"
-    command = (sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "ERROR")
+    file = (
+        HERE / "user_clock.py" if arguments.user_clock else ROOT / "tfy_last9/swarm/locustfile.py"
+    )
+    command = (
+        sys.executable,
+        "-m",
+        "locust",
+        "--headless",
+        "--only-summary",
+        "--loglevel",
+        "ERROR",
+    )
     settings = {"TFY_RUN_DIR": str(opened.path), "TFY_GATEWAY_URL": url, "TFY_API_KEY": "key"}
     if arguments.tls:
         settings["SSL_CERT_FILE"] = str(folder / "cert.pem")
@@ -106,7 +134,9 @@ def run(arguments: argparse.Namespace, url: str, folder: Path) -> tuple[Path, fl
     )
     core = {max(os.sched_getaffinity(0))}
     os.sched_setaffinity(process.pid, core)
-    hog = subprocess.Popen((sys.executable, "-c", "while True: pass")) if arguments.saturate else None
+    hog = (
+        subprocess.Popen((sys.executable, "-c", "while True: pass")) if arguments.saturate else None
+    )
     if hog is not None:
         os.sched_setaffinity(hog.pid, core)
     try:
@@ -153,10 +183,14 @@ def main() -> None:
     if gaps is not None:
         p50, p99 = (gaps.quantile(share) for share in (0.5, 0.99))
         print(f"gaps between tokens: n {gaps.total():,}, p50 {p50}, p99 {p99} ns")
-    print("| joined | torn | clock | TTFT error p50 / p99 / max, ms | ITL mean error, ms | widest gap p99 error, ms | start lag p99, ms |")
+    print(
+        "| joined | torn | clock | TTFT error p50 / p99 / max, ms | ITL mean error, ms | widest gap p99 error, ms | start lag p99, ms |"
+    )
     print("|---|---|---|---|---|---|---|")
     n, torn, clock, p50, p99, greatest, itl, widest, late = row
-    print(f"| {n:,} | {torn} | {clock} | {p50:.3f} / {p99:.3f} / {greatest:.3f} | {itl:.4f} | {widest:.3f} | {late:.2f} |")
+    print(
+        f"| {n:,} | {torn} | {clock} | {p50:.3f} / {p99:.3f} / {greatest:.3f} | {itl:.4f} | {widest:.3f} | {late:.2f} |"
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ install()
 class UnstampedUser(ScenarioUser):
     """One concurrent request slot."""
 
-    @task
+    @task  # type: ignore[untyped-decorator]
     def work(self) -> None:
         """Send the next due request."""
         self.send(self.next_arrival())

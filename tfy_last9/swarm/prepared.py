@@ -25,10 +25,7 @@ class PreparedRequests:
         shape = call.shape
         if shape is None:
             return self._build(call)
-        if shape in self._known:
-            prepared = self._known[shape]
-        else:
-            prepared = self._prepare(call, shape)
+        prepared = self._known[shape] if shape in self._known else self._prepare(call, shape)
         if prepared is None:
             return self._build(call)
         pieces, order = prepared

@@ -173,7 +173,7 @@ class Recorder:
         first_byte_ns, first_token_ns = answer.first_byte_ns, facts.first_token_ns
         first_answer_ns, last_token_ns = facts.first_answer_ns, facts.last_token_ns
         finished_ns, session_id = answer.finished_ns, call.session_id
-        return LedgerRow(
+        values = (
             # Values in the order of the columns: names would cost as much as the rest of the row.
             *(self._run_id, call.request_id, self._worker, arrival.seq, call.arm, arrival.phase),
             *(target.name, target.provider, target.model, target.api.value, target.stream, 1),
@@ -203,6 +203,7 @@ class Recorder:
             *(note.applied_rules, note.gateway_ms),
             *(facts.reasoning_chunks or None, facts.tool_chunks or None),
         )
+        return LedgerRow._make(values)
 
     def unsent(self, arrival: Arrival, outcome: Outcome, error_type: str | None) -> LedgerRow:
         """Return the row of a request that was never sent: missed, or its target was stopped."""

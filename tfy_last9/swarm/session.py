@@ -252,7 +252,7 @@ class Session:
 
     def _take_gaps(self) -> list[dict[str, object]]:
         """Return the times between tokens that were counted since the last sample."""
-        taken = [
+        taken: list[dict[str, object]] = [
             {"phase": phase, "target": target, "arm": arm, "buckets": gaps.take()}
             for (phase, target, arm), gaps in self._gaps.items()
         ]

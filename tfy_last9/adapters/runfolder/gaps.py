@@ -22,7 +22,9 @@ _COLUMNS = (
     "{'worker': 'INTEGER', 't_ns': 'BIGINT', "
     "'gaps': 'STRUCT(phase VARCHAR, target VARCHAR, arm VARCHAR, buckets BIGINT[][])[]'}"
 )
-_LOW = "CASE WHEN bucket < 64 THEN bucket ELSE (bucket % 32 + 32) << (bucket // 32 - 1)::INTEGER END"
+_LOW = (
+    "CASE WHEN bucket < 64 THEN bucket ELSE (bucket % 32 + 32) << (bucket // 32 - 1)::INTEGER END"
+)
 _WIDTH = "CASE WHEN bucket < 64 THEN 1 ELSE 1::BIGINT << (bucket // 32 - 1)::INTEGER END"
 """`stats/histogram.py` in SQL; a test holds the two together."""
 

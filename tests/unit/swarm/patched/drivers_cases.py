@@ -30,15 +30,37 @@ def refusal(status, body):
     return head.encode() + body
 
 
-TOOL = event("", tool_calls=[{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}])
+TOOL = event(
+    "",
+    tool_calls=[
+        {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
+    ],
+)
 TRAFFIC = {
     "one write": [ANSWER],
-    "many writes": [HEAD, *(chunk(event(text)) for text in "abc"), chunk(FINISH), chunk(USAGE), chunk(DONE) + END],
+    "many writes": [
+        HEAD,
+        *(chunk(event(text)) for text in "abc"),
+        chunk(FINISH),
+        chunk(USAGE),
+        chunk(DONE) + END,
+    ],
     "odd cuts": [ANSWER[place : place + 7] for place in range(0, len(ANSWER), 7)],
-    "reasoning": [HEAD, chunk(event("", reasoning_content="hm")), chunk(event("x")), chunk(FINISH), chunk(DONE) + END],
+    "reasoning": [
+        HEAD,
+        chunk(event("", reasoning_content="hm")),
+        chunk(event("x")),
+        chunk(FINISH),
+        chunk(DONE) + END,
+    ],
     "tool call": [HEAD, chunk(TOOL), chunk(FINISH), chunk(DONE) + END],
     "early close": [HEAD, chunk(event("a")), None],
-    "error event": [HEAD, chunk(event("a")), chunk(b'data: {"error":{"type":"busy","message":"m"}}\n\n'), chunk(DONE) + END],
+    "error event": [
+        HEAD,
+        chunk(event("a")),
+        chunk(b'data: {"error":{"type":"busy","message":"m"}}\n\n'),
+        chunk(DONE) + END,
+    ],
     "bad key": [refusal(401, b'{"error":{"type":"auth","message":"no"}}')],
     "rate limit": [refusal(429, b'{"message":"Rate limit exceeded for model x"}')],
     "provider down": [refusal(502, b'{"provider":"openai","message":"down"}')],
