@@ -1,7 +1,7 @@
 """The run folder: typed paths and the JSON records in it.
 
     runs/<run id>/
-      run.json  slo/  requests.parquet  health.parquet  spans.parquet  evidence.json
+      run.json  slo/  requests.parquet  health.parquet  gaps.parquet  spans.parquet  evidence.json
       verdict.json  junit.xml  summary.md  ctrf.json  metrics.txt
       .work/ (what the load process writes, until sealed)
 
