@@ -58,6 +58,7 @@ PEERS = {
     client.name: client
     for client in (
         Client("driver-alone", 2_000, 42_000),
+        Client("native", 50_000, 500_000),
         Client("bare-stamped", 20_000, 100_000),
         Client("bare", 20_000, 100_000),
         Client("fast-lines", 1_000, 7_000),
@@ -118,6 +119,7 @@ def peer(name: str, requests: int, url: str, folder: Path) -> float:
         "BENCH_SCENARIO": str(scenario),
     }
     commands = {
+        "native": (str(folder / "client"), url.rpartition(":")[2], str(requests)),
         "driver-alone": (sys.executable, str(HERE / "driver_alone.py")),
         "bare-stamped": (sys.executable, str(HERE / "bare_stamped.py")),
         "bare": (sys.executable, str(HERE / "bare.py")),
@@ -142,11 +144,12 @@ def measure_peer(client: Client, url: str, folder: Path) -> float:
 
 def start_server(folder: Path) -> tuple[subprocess.Popen[str], str]:
     """Compile the server, and start it on the first core."""
-    program = folder / "server"
+    program, client = folder / "server", folder / "client"
     compiler = shutil.which("cc")
     if compiler is None:
         raise SystemExit("this benchmark compiles its server: a C compiler named cc is needed")
-    subprocess.run((compiler, "-O2", "-o", str(program), str(HERE / "server.c")), check=True)
+    for made, source in ((program, "server.c"), (client, "client.c")):
+        subprocess.run((compiler, "-O2", "-o", str(made), str(HERE / source)), check=True)
     process = subprocess.Popen((str(program), "0"), stdout=subprocess.PIPE, text=True)
     os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
     assert process.stdout is not None
