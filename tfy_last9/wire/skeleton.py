@@ -4,6 +4,8 @@ Two events of one stream usually share every byte but the text of the token. Onc
 the next ones are compared with its text before and after that string. What matches byte for byte, around
 a valid and non-empty JSON string (RFC 8259, section 7), decodes to the same document with another string
 in that place, so that decoding it could teach nothing new. Everything else has to be decoded.
+
+A second string may vary: OpenAI pads its chunks with `obfuscation` (API reference, "Streaming"), which no fact is read from.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 from functools import cache
 
 _SEPARATOR = b"\n\n"
+_PADDING = b"obfuscation"
 _OPENING = b"data: "
 _NOT_PLAIN = bytes(range(0x20)) + b'"\\'
 _ESCAPED = re.compile(rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})+')
@@ -21,14 +24,15 @@ _ESCAPED = re.compile(rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[
 class Skeleton:
     """The text of one event around the string that varies."""
 
-    __slots__ = ("_after", "_before", "_between")
+    __slots__ = ("_after", "_before", "_between", "_tail")
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Match nothing."""
-        self._before = self._after = self._between = b""
+        self._before = self._after = self._between = self._tail = b""
+        """`_tail` is what follows the padding, empty where events have none."""
 
     def learn(self, data: bytes, key: bytes) -> None:
         """Take an event whose only member called `key` is a string; forget if that is not certain."""
@@ -42,8 +46,14 @@ class Skeleton:
             self.forget()
             return
         self._before = _OPENING + before
-        self._after = after + _SEPARATOR
-        self._between = self._after + self._before
+        name, member = _member(_PADDING)
+        padding = member.search(after) if data.count(name) == 1 else None
+        if padding is None:
+            self._after, self._tail = after + _SEPARATOR, b""
+            self._between = self._after + self._before
+        else:
+            self._after = after[: padding.start(1)]
+            self._tail = after[padding.end(1) :] + _SEPARATOR
 
     def run(self, block: bytes, start: int) -> tuple[int, int]:
         """Return where the matching events at `start` end, and how many there are.
@@ -53,6 +63,8 @@ class Skeleton:
         before, after = self._before, self._after
         if not before or not block.startswith(before, start):
             return start, 0
+        if self._tail:
+            return self._run_padded(block, start)
         first = start + len(before)
         end = block.find(after, first)
         if end < 0:
@@ -71,6 +83,20 @@ class Skeleton:
             count = next(place for place, text in enumerate(texts) if not is_text(text))
         length = sum(map(len, texts[:count])) + count * len(self._between)
         return (start + length, count)
+
+    def _run_padded(self, block: bytes, start: int) -> tuple[int, int]:
+        count = 0
+        while block.startswith(self._before, start):
+            first = start + len(self._before)
+            end = block.find(self._after, first)
+            padding = end + len(self._after)
+            stop = block.find(self._tail, padding)
+            if end < 0 or stop < 0 or not is_text(block[first:end]):
+                break
+            if stop > padding and not is_text(block[padding:stop]):
+                break
+            start, count = stop + len(self._tail), count + 1
+        return start, count
 
 
 def is_text(inside: bytes) -> bool:

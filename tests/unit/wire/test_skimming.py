@@ -83,6 +83,7 @@ documents = st.fixed_dictionaries(
         "model": st.sampled_from(["m", "n", None]),
         "usage": st.sampled_from([None, {"prompt_tokens": 3}]),
         "error": st.sampled_from([None, {"message": "x"}]),
+        "obfuscation": texts,
     },
 )
 events = st.one_of(
@@ -150,6 +151,32 @@ def test_tokens_like_the_one_before_are_not_decoded(key, monkeypatch):
     reader.feed(line(token(" b", key)), 5)
     reader.feed(b"".join(line(token(word, key)) for word in ("c", "\n", "ü")), 9)
     assert (facts.chunks, facts.max_gap_ns, facts.gaps) == (5, 4, [4, 4, 0, 0])
+
+
+def test_padded_tokens_are_not_decoded_either(monkeypatch):
+    facts = ChatFacts()
+    reader = EventReader(facts)
+
+    def padded(text, padding):
+        return line(token(text) | {"usage": None, "obfuscation": padding})
+
+    reader.feed(padded("a", "x1"), 1)
+    monkeypatch.setattr("tfy_last9.wire.facts.orjson", None)
+    reader.feed(padded("b", ""), 5)
+    reader.feed(padded("c", "longer") + padded("d", "q"), 9)
+    assert (facts.chunks, facts.last_token_ns) == (4, 9)
+
+
+@given(
+    st.lists(st.tuples(texts, texts), min_size=2, max_size=8),
+    st.integers(0, 2000),
+    st.binary(max_size=3),
+)
+def test_padded_streams_with_damaged_bytes_give_the_same_facts(words, place, damage):
+    stream = b"".join(line(token(word) | {"obfuscation": padding}) for word, padding in words)
+    place %= len(stream)
+    both([stream[:place] + damage + stream[place + len(damage) :]])
+    both([stream[:place], stream[place:]])
 
 
 def test_reasoning_and_tool_calls_are_tokens_and_told_apart():
