@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -97,8 +98,10 @@ def server(folder: Path, tokens: int, *, tls: bool) -> Iterator[str]:
         process.wait()
 
 
-def run(arguments: argparse.Namespace, url: str, folder: Path) -> tuple[Path, float, float]:
-    """Run the load; return the run folder, CPU seconds and wall seconds of the client."""
+def run(
+    arguments: argparse.Namespace, url: str, folder: Path
+) -> tuple[Path, resource.struct_rusage, float]:
+    """Run the load; return the run folder, what the client used, and wall seconds."""
     life_s = (FIRST_MS + GAP_MS * (arguments.tokens - 1)) / 1000
     path = folder / "paced.yaml"
     rate = round(arguments.streams / life_s)
@@ -147,7 +150,7 @@ def run(arguments: argparse.Namespace, url: str, folder: Path) -> tuple[Path, fl
             hog.kill()
             hog.wait()
     seal(opened)
-    return opened.path, usage.ru_utime + usage.ru_stime, time.monotonic() - began
+    return opened.path, usage, time.monotonic() - began
 
 
 def main() -> None:
@@ -163,7 +166,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with server(folder, arguments.tokens, tls=arguments.tls) as url:
-            path, cpu_s, wall_s = run(arguments, url, folder)
+            path, usage, wall_s = run(arguments, url, folder)
         with duckdb.connect() as database:
             query = ERRORS.format(truth=folder / "truth.txt", ledger=path / "requests.parquet")
             row = database.execute(query).fetchone()
@@ -179,7 +182,11 @@ def main() -> None:
     assert row is not None
     assert health is not None
     print(f"{platform.platform()}, load {os.getloadavg()[0]:.1f}, {outcomes}")
-    print(f"in flight {health[0]}, client CPU {health[1]:.0f} %, {cpu_s:.1f} of {wall_s:.1f} s")
+    cpu_s = usage.ru_utime + usage.ru_stime
+    print(
+        f"in flight at most {health[0]}, client {cpu_s:.1f} CPU s in {wall_s:.1f} s, median {health[1]:.0f} %, "
+        f"pushed off its core {usage.ru_nivcsw:,} times"
+    )
     if gaps is not None:
         p50, p99 = (gaps.quantile(share) for share in (0.5, 0.99))
         print(f"gaps between tokens: n {gaps.total():,}, p50 {p50}, p99 {p99} ns")

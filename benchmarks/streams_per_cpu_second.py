@@ -33,12 +33,13 @@ SCENARIO = """
 name: bench
 targets: [{{name: one, model: acc/m, provider: openai}}]
 arrivals: {{kind: constant, rate: {rate}/s}}
-phases: [{{name: steady, duration: {seconds}s}}]
+phases: [{{name: connect, duration: 2s, rate: {slow}/s}}, {{name: steady, duration: {seconds}s}}]
 prompts: [Hello]
 limits: {{users: 1000}}
 """
 SECONDS = (2, 14)
-"""Length of the product's short and long run."""
+"""Length of the product's short and long run, besides two seconds at `SLOW` arrivals/s in which it connects."""
+SLOW = 400
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def cpu_seconds(command: tuple[str, ...], environment: Mapping[str, str], log: P
 def product(requests: int, seconds: int, url: str, folder: Path) -> float:
     """Run the product as `gate` does: scenario, schedule, ledger, events. Every row must be there."""
     path = folder / f"bench-{requests}.yaml"
-    path.write_text(SCENARIO.format(rate=requests // seconds, seconds=seconds))
+    path.write_text(SCENARIO.format(rate=requests // seconds, slow=SLOW, seconds=seconds))
+    requests += 2 * SLOW
     scenario = load_scenario(path)
     slo = ROOT / "slo" / "client.yaml"
     request = RunRequest(scenario, slo, folder / "runs", url, workers=1)
@@ -112,7 +114,7 @@ def product(requests: int, seconds: int, url: str, folder: Path) -> float:
 def peer(name: str, requests: int, url: str, folder: Path) -> float:
     """Run one of the peers."""
     scenario = folder / "bench.yaml"
-    scenario.write_text(SCENARIO.format(rate=1, seconds=1))
+    scenario.write_text(SCENARIO.format(rate=1, slow=1, seconds=1))
     settings = {
         "TFY_GATEWAY_URL": url,
         "BENCH_REQUESTS": str(requests),

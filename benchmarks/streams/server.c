@@ -191,6 +191,7 @@ int main(int argc, char **argv) {
         truths = malloc(DONE_MOST * sizeof *truths);
     }
     signal(SIGTERM, on_signal);
+    signal(SIGPIPE, SIG_IGN);
 #ifdef TLS
     SSL_CTX *context = NULL;
     if (getenv("TLS_CERT")) {
