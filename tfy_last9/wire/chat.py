@@ -117,7 +117,8 @@ class ChatFacts(AnswerFacts):
             self._take_error(chunk)
         before, calls = self.chunks, self.tool_calls
         token = None
-        for choice in listed(chunk.get("choices")):
+        choices = chunk.get("choices")
+        for choice in listed(choices) if choices else ():
             token = self._take_delta(mapped(choice.get("delta")), at_ns)
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         self._take_common(chunk)

@@ -24,14 +24,14 @@ _ESCAPED = re.compile(rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[
 class Skeleton:
     """The text of one event around the string that varies."""
 
-    __slots__ = ("_after", "_before", "_between", "_tail")
+    __slots__ = ("_after", "_before", "_tail")
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Match nothing."""
-        self._before = self._after = self._between = self._tail = b""
+        self._before = self._after = self._tail = b""
         """`_tail` is what follows the padding, empty where events have none."""
 
     def learn(self, data: bytes, key: bytes) -> None:
@@ -50,7 +50,6 @@ class Skeleton:
         padding = member.search(after) if data.count(name) == 1 else None
         if padding is None:
             self._after, self._tail = after + _SEPARATOR, b""
-            self._between = self._after + self._before
         else:
             self._after = after[: padding.start(1)]
             self._tail = after[padding.end(1) :] + _SEPARATOR
@@ -72,17 +71,19 @@ class Skeleton:
         stop = end + len(after)
         if not block.startswith(before, stop):
             return (stop, 1) if is_text(block[first:end]) else (start, 0)
-        texts = block[first:].split(self._between)
-        end = texts[-1].find(after)
-        if end < 0:
-            texts.pop()
+        # Splitting at the shorter of the two literals is what is quick here.
+        texts = []
+        length = len(before)
+        for part in block[start:].split(after):
+            if not part.startswith(before):
+                break
+            texts.append(part[length:])
         else:
-            texts[-1] = texts[-1][:end]
+            texts.pop()  # an event whose end is not here
+        if b"" in texts or not is_text(b" ".join(texts)):
+            del texts[next(place for place, text in enumerate(texts) if not is_text(text)) :]
         count = len(texts)
-        if not (b"" not in texts and is_text(b" ".join(texts))):
-            count = next(place for place, text in enumerate(texts) if not is_text(text))
-        length = sum(map(len, texts[:count])) + count * len(self._between)
-        return (start + length, count)
+        return start + sum(map(len, texts)) + count * (length + len(after)), count
 
     def _run_padded(self, block: bytes, start: int) -> tuple[int, int]:
         count = 0
