@@ -24,7 +24,8 @@ from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import Outcome
 from tfy_last9.stats.histogram import Histogram
 from tfy_last9.swarm.call import Answer
-from tfy_last9.swarm.record import Epoch, Recorder, ledger_line
+from tfy_last9.swarm.lines import ledger_line
+from tfy_last9.swarm.record import Epoch, Recorder
 from tfy_last9.swarm.stream import StreamDriver
 from tfy_last9.wire.http1 import ResponseReader
 from tfy_last9.wire.sse import EventReader

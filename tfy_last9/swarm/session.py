@@ -20,8 +20,9 @@ from tfy_last9.swarm.breaker import Breaker
 from tfy_last9.swarm.call import Answer, Call, Driver
 from tfy_last9.swarm.conversing import Conversation
 from tfy_last9.swarm.health import Counts, HealthMeter
+from tfy_last9.swarm.lines import ledger_line
 from tfy_last9.swarm.pool import UserPool
-from tfy_last9.swarm.record import Epoch, Recorder, ledger_line
+from tfy_last9.swarm.record import Epoch, Recorder
 from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0

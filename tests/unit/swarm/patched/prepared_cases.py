@@ -11,8 +11,9 @@ from tfy_last9.arrivals.schedule import Arrival, schedule
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Cache
 from tfy_last9.swarm.call import Answer
+from tfy_last9.swarm.lines import ledger_line
 from tfy_last9.swarm.prepared import PreparedRequests
-from tfy_last9.swarm.record import Epoch, Recorder, ledger_line
+from tfy_last9.swarm.record import Epoch, Recorder
 
 DATA = Path(__file__).parents[3] / "data"
 SHORT = load_scenario(DATA / "short.yaml")
