@@ -85,10 +85,10 @@ class Answer:
     def conclude(self) -> None:
         """Judge an answer with status 2xx that was received to its end."""
         mishap = self.facts.mishap()
-        if mishap is None:
-            self.outcome = Outcome.OK
-        else:
+        if mishap is not None:
             self.fail(*mishap)
+        elif self.error_type is None:
+            self.outcome = Outcome.OK
 
     def fail(self, outcome: Outcome, error_type: str, message: str) -> None:
         """Say how the call failed; the first word counts."""

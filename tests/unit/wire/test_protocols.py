@@ -133,7 +133,9 @@ STREAMS = {
     "messages": (MessagesFacts, MESSAGES, "tool_use"),
     "gemini": (GeminiFacts, GEMINI, "STOP"),
 }
-protocols = pytest.mark.parametrize(("kind", "stream", "reason"), STREAMS.values(), ids=STREAMS)
+protocols = pytest.mark.parametrize(
+    ("kind", "stream"), [found[:2] for found in STREAMS.values()], ids=STREAMS
+)
 
 
 def read(kind, pieces, **more):
@@ -153,7 +155,7 @@ def but_instants(facts):
     )
 
 
-@protocols
+@pytest.mark.parametrize(("kind", "stream", "reason"), STREAMS.values(), ids=STREAMS)
 def test_a_stream_says_what_it_said(kind, stream, reason):
     facts = read(kind, [stream], kept=[])
     assert facts.mishap() is None
@@ -168,7 +170,7 @@ def test_a_stream_says_what_it_said(kind, stream, reason):
 
 
 @protocols
-def test_a_stream_split_at_every_byte_says_the_same(kind, stream, reason):
+def test_a_stream_split_at_every_byte_says_the_same(kind, stream):
     whole = but_instants(read(kind, [stream]))
     for place in range(1, len(stream)):
         assert but_instants(read(kind, [stream[:place], stream[place:]])) == whole
@@ -176,8 +178,7 @@ def test_a_stream_split_at_every_byte_says_the_same(kind, stream, reason):
 
 
 @protocols
-def test_a_stream_that_is_cut_off_is_never_whole(kind, stream, reason):
-    end = stream.rstrip(b"\n")
+def test_a_stream_that_is_cut_off_is_never_whole(kind, stream):
     end = stream.rindex(b"data: ") if kind is not ChatFacts else stream.rindex(b"data: [DONE]")
     for place in range(end):
         facts = read(kind, [stream[:place]])
@@ -186,14 +187,14 @@ def test_a_stream_that_is_cut_off_is_never_whole(kind, stream, reason):
 
 
 @protocols
-def test_thinking_is_the_first_token_and_no_answer(kind, stream, reason):
+def test_thinking_is_the_first_token_and_no_answer(kind, stream):
     pieces = [piece + b"\n\n" for piece in stream.split(b"\n\n") if piece]
     facts = read(kind, pieces)
     assert facts.first_token_ns < facts.first_answer_ns < facts.last_token_ns
 
 
 @protocols
-def test_comments_are_signs_of_life_only(kind, stream, reason):
+def test_comments_are_signs_of_life_only(kind, stream):
     kept_alive = stream.replace(b"\n\n", b"\n\n: keep-alive\n\n")
     assert but_instants(read(kind, [kept_alive])) == but_instants(read(kind, [stream]))
 
