@@ -115,7 +115,7 @@ class MessagesFacts(AnswerFacts):
         """Return text and tool calls."""
         text, calls = "", Pieces()
         for document in self._kept_documents():
-            place = document.get("index")
+            place = whole(document.get("index"), None)
             delta = mapped(document.get("delta"))
             text += worded(delta.get("text")) or ""
             if delta.get("type") == "input_json_delta":

@@ -93,7 +93,7 @@ class ResponsesFacts(AnswerFacts):
             if event.get("delta"):
                 self._take_tokens(_TOKENS[kind], 1, at_ns)
         elif kind == "response.output_item.added":
-            if mapped(event.get("item")).get("type") in _CALLS:
+            if _is_call(mapped(event.get("item"))):
                 self._take_tokens(TokenKind.TOOL, 1, at_ns)  # its name
         elif kind in _ENDS:
             self._take_response(mapped(event.get("response")))
@@ -114,10 +114,10 @@ class ResponsesFacts(AnswerFacts):
         text, calls = "", Pieces()
         for document in self._kept_documents():
             response = document.get("response")
-            if document.get("type") in _ENDS or "output" in document:
+            if str(document.get("type")) in _ENDS or "output" in document:
                 for place, item in enumerate(listed(mapped(response or document).get("output"))):
                     text += _text(item)
-                    if item.get("type") in _CALLS:
+                    if _is_call(item):
                         calls.add(place, item.get("call_id"), item)
         return Said(text, calls.whole())
 
@@ -127,7 +127,7 @@ class ResponsesFacts(AnswerFacts):
         incomplete = mapped(response.get("incomplete_details"))
         self.finish_reason = worded(incomplete.get("reason")) or worded(response.get("status"))
         for item in listed(response.get("output")):
-            if item.get("type") in _CALLS:
+            if _is_call(item):
                 self._take_tool_call()
         self._take_usage(mapped(response.get("usage")))
         if response.get("error") is not None or response.get("status") == "failed":
@@ -143,6 +143,10 @@ class ResponsesFacts(AnswerFacts):
         reasoning = mapped(usage.get("output_tokens_details")).get("reasoning_tokens")
         self.reasoning_tokens = whole(reasoning, self.reasoning_tokens)
         self.cost_usd = number(usage.get("costInUSD"), self.cost_usd)
+
+
+def _is_call(item: Mapping[str, Any]) -> bool:
+    return str(item.get("type")) in _CALLS
 
 
 def _text(item: Mapping[str, Any]) -> str:
