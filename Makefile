@@ -33,7 +33,7 @@ format: .venv/.dev ## Rewrite the code in the house format
 	@$(BIN)/ruff check --fix --quiet .
 
 lock: .venv/.dev ## Pin and hash the requirements anew
-	@for set in run dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+	@for set in run s3 dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-annotate --no-header requirements/$$set.in -o requirements/$$set.txt; done
 
 clean: ## Remove the virtual environment and all caches

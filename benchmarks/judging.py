@@ -22,6 +22,7 @@ from tfy_last9.adapters.files.openslo import load_objectives, slo_files
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.runfolder.database import open_database, write_parquet
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.seal import HEALTH_COLUMNS
 from tfy_last9.cli.judging import decide
 from tfy_last9.model.request import ledger_columns
 from tfy_last9.model.run import Counters, EvidenceRecord, Manifest, Window, WorkerFacts
@@ -164,6 +165,8 @@ def make(parent: Path, requests: int, slo: Path) -> RunFolder:
         spans = " UNION ALL ".join(_select(role, EVIDENCE_COLUMNS) for role in ROLES)
         ordered = f"SELECT * FROM ({spans}) ORDER BY trace_id, start_ns, span_id"  # noqa: S608 - constants
         write_parquet(database, ordered, folder.spans_path)
+        columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in HEALTH_COLUMNS.items())
+        write_parquet(database, f"SELECT {columns} LIMIT 0", folder.health_path)
     window = Window(EPOCH_NS, EPOCH_NS + round(seconds * 1e9))
     folder.write_evidence(
         EvidenceRecord(

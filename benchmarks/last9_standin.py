@@ -67,10 +67,7 @@ def template(start_s: int) -> bytes:
                 attribute("http.response.status_code", 200),
                 attribute("tfy.model.metric.latency_in_ms", dice.random() * 3000),
                 attribute("tfy.model.metric.cost_in_usd", dice.random() / 1000),
-                *(
-                    attribute(f"tfy.bench.attribute_{n}", f"value {n} of {number}")
-                    for n in range(18)
-                ),
+                *(attribute(f"tfy.bench.attribute_{n}", _text(n, number)) for n in range(18)),
             ]
         )
     serialised: bytes = export.SerializeToString()

@@ -103,7 +103,7 @@ class Recording:
                 while client.get("/sandbox/health").json()["spans"] < self.spans:
                     time.sleep(0.02)
 
-    def collected(self, directory, *options):
+    def collected(self, directory, *options, **changes):
         """Fetch and judge the run again from a stand-in with these options."""
         copy = directory / self.folder.name
         # Without what was fetched before: `collect` would add to it.
@@ -111,7 +111,7 @@ class Recording:
         with last9(directory, *options) as settings:
             dropped = any(option.startswith("--drop-rules") for option in options)
             self.send_to(settings["LAST9_API_URL"], all_of_them=not dropped)
-            ended = run("collect", copy, cwd=directory, **settings)
+            ended = run("collect", copy, cwd=directory, **settings, **changes)
         return ended, json.loads((copy / "verdict.json").read_text())
 
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import pytest
 from gating import SCENARIO, SLO
+from gating import query as gating_query
 from last9_replay import record
 
 from tfy_last9.standins.last9.settings import Settings
@@ -23,7 +24,7 @@ WORLDS = {
     "flat rows": [
         *("aggregate-shape=flat", "group-limit=ignore", "empty-result=missing", "max-limit=1000"),
         *("default-mode=trace", "window-end=inclusive", "timestamps=space", "select=flat"),
-        *("plain-fields=reject", "numeric-attributes=number"),
+        *("plain-fields=reject", "numeric-attributes=number", "window-start=exclusive"),
     ],
     "other spellings": [
         *("group-order=shuffled", "unset-status=empty", "event-keys=otlp", "error-shape=object"),
@@ -34,7 +35,7 @@ WORLDS = {
     "in trouble": [
         *("rate-limit-per-s=10", "retry-after=date", "error-shape=status"),
         *("fault=duplicate_spans=0.2", "fault=last9_429=0.2", "fault=last9_5xx=0.1"),
-        "fault=last9_slow=100ms@0.2",
+        *("fault=last9_slow=100ms@0.2", "max-range-s=20"),
     ],
 }
 """Settings that go together; between them, every switch leaves its default."""
@@ -66,9 +67,36 @@ def test_the_verdict_does_not_depend_on(recording, tmp_path, world):
     assert findings(verdict) == findings(expected)
 
 
+def judged_calls(folder):
+    """Calls of judged requests by provider, from the spans that the gate fetched one by one."""
+    rows = gating_query(
+        f"SELECT s.provider, count(*) FROM '{folder}/spans.parquet' s"
+        f" JOIN '{folder}/requests.parquet' r USING (trace_id)"
+        " WHERE s.role = 'model' AND r.phase <> 'warm-up' GROUP BY 1"
+    )
+    return dict(rows)
+
+
+@pytest.mark.parametrize("world", [name for name in WORLDS if name != "in trouble"])
+def test_what_last9_counts_does_not_depend_on(recording, tmp_path, world):
+    """Duplicates are left out: Last9 counts a span as often as it stored it."""
+    options = (f"--{switch}" for switch in WORLDS[world])
+    ended, _ = recording.collected(tmp_path, *options, LAST9_STRATEGY="counts")
+    assert ended.returncode == 0, ended.stdout[:900] + ended.stderr
+    evidence = json.loads((tmp_path / recording.folder.name / "evidence.json").read_text())
+    assert evidence["warnings"] == []
+    counts = [one for one in evidence["counts"] if one["objective"] == "provider-errors"]
+    assert {one["group"][0]: one["total"] for one in counts} == judged_calls(recording.folder)
+
+
 @pytest.mark.parametrize(
     "trouble",
-    ["max-limit=50", "drop-rules=attributes['tfy.span_type']=Model", "fault=last9_page_cap=50"],
+    [
+        "retention-s=1",
+        "max-limit=50",
+        "drop-rules=attributes['tfy.span_type']=Model",
+        "fault=last9_page_cap=50",
+    ],
 )
 def test_what_hides_spans_is_never_a_pass(recording, tmp_path, trouble):
     """50 rows an answer are less than one second holds, which is the smallest slice there is."""

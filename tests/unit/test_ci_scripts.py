@@ -230,7 +230,7 @@ def test_absent_secrets_are_a_labelled_skip_and_never_green(tmp_path):
 
 FAKE = """#!/usr/bin/env bash
 echo "$@" >>calls
-[ "$1" = gate ] || exit "${COMPARED:-0}"
+[ "$1" = gate ] || exit "${KEPT:-0}"
 while [ "$1" != --run-id ]; do shift; done
 [ -n "${NO_FOLDER:-}" ] || mkdir -p "runs/$2"
 [ -z "${STATE:-}" ] || printf '{"state": "%s", "reason": "it\\\\nbroke"}' "$STATE" >"runs/$2/verdict.json"
@@ -275,18 +275,43 @@ def test_an_end_without_a_verdict_is_never_green(fake_gate, code, verdict, ended
     assert Path(outputs["summary"]).read_text().startswith(f"## {verdict}")
 
 
-def test_a_run_worse_than_the_baseline_fails_although_its_slos_hold(fake_gate, tmp_path):
-    _, outputs = fake_gate(STATE="PASS", CODE="0", BASELINE="latest-pass", COMPARED="20")
+def test_the_gate_itself_compares_with_what_was_fetched(fake_gate, tmp_path):
+    fake_gate(STATE="FAIL", CODE="20", BASELINE="latest-pass")
+    (called,) = (tmp_path / "calls").read_text().splitlines()
+    assert f"--baseline latest-pass --baselines {tmp_path}/tfy-last9-baselines" in called
+
+
+def test_a_bucket_takes_the_place_of_artifacts(fake_gate, tmp_path):
+    more = {"BASELINE": "latest-pass", "BASELINES": "s3://bucket/x", "STORE": "true"}
+    _, outputs = fake_gate(STATE="PASS", CODE="0", **more)
+    called = (tmp_path / "calls").read_text().splitlines()
+    assert "--baselines s3://bucket/x" in called[0]
+    assert called[1] == f"keep {outputs['run-folder']} s3://bucket/x"
+    assert "keep" not in outputs
+
+
+def test_without_a_baseline_nothing_is_compared(fake_gate, tmp_path):
+    fake_gate(STATE="PASS", CODE="0")
+    assert "--baseline" not in (tmp_path / "calls").read_text()
+
+
+def test_a_passing_run_of_the_default_branch_is_kept(fake_gate, tmp_path):
+    _, outputs = fake_gate(STATE="PASS", CODE="0", STORE="true")
+    assert outputs["keep"] == f"{tmp_path}/tfy-last9-keep/{outputs['run-id']}"
+
+
+@pytest.mark.parametrize(("kept", "warned"), [("24", False), ("23", True)])
+def test_a_run_that_may_not_or_cannot_be_kept_leaves_the_verdict_alone(fake_gate, kept, warned):
+    done, outputs = fake_gate(STATE="FAIL", CODE="20", STORE="true", KEPT=kept)
     assert (outputs["verdict"], outputs["exit-code"]) == ("FAIL", "20")
-    called = (tmp_path / "calls").read_text().splitlines()[1]
-    assert called == f"compare latest-pass {outputs['run-folder']}"
+    assert "keep" not in outputs
+    assert ("::warning title=Baseline not kept::" in done.stdout) is warned
 
 
-def test_no_comparable_baseline_is_a_warning_and_the_verdict_stands(fake_gate):
-    """Else the first run, or a changed scenario, could never become the next baseline."""
-    done, outputs = fake_gate(STATE="PASS", CODE="0", BASELINE="latest-pass", COMPARED="24")
-    assert (outputs["verdict"], outputs["exit-code"]) == ("PASS", "0")
-    assert "::warning title=Not compared with a baseline::" in done.stdout
+def test_a_run_of_another_branch_is_not_kept(fake_gate, tmp_path):
+    _, outputs = fake_gate(STATE="PASS", CODE="0", STORE="false")
+    assert "keep" not in outputs
+    assert "keep " not in (tmp_path / "calls").read_text()
 
 
 def zipped(run_id):
@@ -320,7 +345,7 @@ def fetch(github, tmp_path):
         GITHUB_TOKEN="ghs_secret",
         GITHUB_EVENT_PATH=str(tmp_path / "event.json"),
         SCENARIO="scenarios/smoke.yaml",
-        OUT="runs",
+        RUNNER_TEMP=str(tmp_path),
     )
 
 
@@ -336,7 +361,8 @@ def test_the_newest_stored_run_of_the_default_branch_is_fetched(github, tmp_path
     done = fetch(github, tmp_path)
     assert done.returncode == 0, done.stderr
     assert github.calls[-1][1].endswith("/2026-11-02/zip")
-    assert (tmp_path / "runs" / "20261123-1-smoke" / "slo" / "a.yaml").read_text() == "x"
+    stored = tmp_path / "tfy-last9-baselines" / "tfy-last9-baseline-smoke.zip"
+    assert stored.read_bytes() == github.archive
 
 
 def test_no_stored_run_is_said_and_is_no_failure(github, tmp_path):
@@ -345,8 +371,17 @@ def test_no_stored_run_is_said_and_is_no_failure(github, tmp_path):
     assert done.stdout.startswith("::notice title=No baseline::")
 
 
-def test_a_stored_run_cannot_write_outside_its_folder(github, tmp_path):
-    github.archive = zipped("../../evil")
-    github.artifacts = [artifact(github, "2026-11-01")]
-    assert fetch(github, tmp_path).returncode == 23
-    assert not (tmp_path.parent / "evil").exists()
+def test_what_the_action_installs_for_buckets_is_what_it_installs_anyway_and_more():
+    """`make lock` writes both; a runtime requirement in one of them alone would be found in CI only."""
+    pins = {
+        name: set(
+            re.findall(
+                r"^([a-z0-9][^ ]*==[^ ;]+)",
+                (ROOT / "requirements" / name).read_text(),
+                re.MULTILINE,
+            )
+        )
+        for name in ("run.txt", "s3.txt")
+    }
+    assert pins["run.txt"] < pins["s3.txt"]
+    assert any(pin.startswith("s3fs==") for pin in pins["s3.txt"])

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import typer.main
@@ -19,6 +21,28 @@ def parsed(line):
     program, name, *words = shlex.split(line)
     assert program == "tfy-last9"
     return typer.main.get_command(app).commands[name].make_context(name, words)
+
+
+def test_gitlabs_own_schema_accepts_the_template():
+    passes(
+        "vendor.gitlab-ci", ROOT / "templates" / "gitlab-ci.yml", "--data-transform", "gitlab-ci"
+    )
+
+
+def test_githubs_own_schema_accepts_the_action():
+    passes("vendor.github-actions", ROOT / "action.yml")
+
+
+def passes(schema, path, *more):
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run(
+        [str(tool), "--builtin-schema", schema, *more, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_gitlab_job_calls_the_command_line_as_it_is():

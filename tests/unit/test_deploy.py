@@ -4,6 +4,7 @@ import http.client
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -173,6 +174,30 @@ def test_the_image_is_not_root_and_copies_what_exists():
                 assert f"!{source}" in allowed
     assert any("--require-hashes" in line for line in lines)
     assert not [line for line in lines if re.match(r"(ARG|ENV) .*(KEY|TOKEN|SECRET)", line)]
+
+
+TOOLS = Path(sys.executable).parent
+
+
+def passes(*command):
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubernetes_own_schemas_accept_every_manifest_strictly():
+    """Unknown fields are errors; Argo's, Flagger's and the operator's kinds are not Kubernetes' own."""
+    files = [*(DEPLOY / "kubernetes").glob("*.yaml"), *(DEPLOY / "hook").glob("*.yaml")]
+    assert len(files) >= 3
+    passes(TOOLS / "kubernetes-validate", "--strict", *files)
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path):
+    passes(TOOLS / "hadolint", "--failure-threshold", "info", DEPLOY / "Dockerfile")
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN cd /tmp && pip install x\n")
+    with pytest.raises(AssertionError, match="DL3006"):  # it would notice
+        passes(TOOLS / "hadolint", tmp_path / "Dockerfile")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tfy_last9.adapters.files.digests import comparability_hash, scenario_digest
 from tfy_last9.adapters.files.openslo import load_objectives, slo_files
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.run import Manifest
+from tfy_last9.model.run import Manifest, Retry
 from tfy_last9.model.scenario import Scenario
 
 _NS_PER_S = 1_000_000_000
@@ -35,6 +35,7 @@ class RunRequest:
     faults: tuple[str, ...] = ()
     run_id: str | None = None
     """None: a new one."""
+    retry: Retry | None = None
 
 
 def new_run_id(scenario: Scenario, now_ns: int) -> str:
@@ -63,6 +64,7 @@ def open_run(request: RunRequest, now_ns: int) -> tuple[RunFolder, tuple[Objecti
         client_only=request.client_only,
         faults=request.faults,
         expected_workers=request.workers,
+        retry=request.retry,
     )
     root = request.slo if request.slo.is_dir() else request.slo.parent
     return RunFolder.create(request.out, manifest, root, files), objectives

@@ -6,7 +6,7 @@ Goes through httpx in the judging process, so that it needs no Locust and is a c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -43,6 +43,8 @@ class ProbeResult:
     is_refused: bool
     """The gateway turned the key, the model or the request itself down (400, 401, 403, 404)."""
     trace_id: str | None
+    is_edge_block: bool = False
+    """An edge before the gateway turned this client's User-Agent away."""
 
 
 def probe(
@@ -138,11 +140,13 @@ class _Probe:
         status = response.status_code
         refusal = read_refusal(status, dict(response.headers), response.read())
         text = f"HTTP {status}: {refusal.message or 'no message'}"
-        if refusal.error_type.startswith("cloudflare_"):
+        at_edge = refusal.error_type.startswith("cloudflare_")
+        if at_edge:
             text += (
                 " (an edge refuses this User-Agent; set `headers: {user-agent: ...}` on the target)"
             )
-        return self._result(status, text, is_refused=status in {400, 401, 403, 404})
+        result = self._result(status, text, is_refused=status in {400, 401, 403, 404})
+        return replace(result, is_edge_block=at_edge)
 
     def _result(
         self, status: int | None, problem: str | None, *, is_refused: bool = False

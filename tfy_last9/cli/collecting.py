@@ -19,9 +19,11 @@ from tfy_last9.adapters.runfolder.asked import attribute_names
 from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import required_roles
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlane, ControlPlaneSettings
 from tfy_last9.app.settle import SettleOutcome, settle
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.counts import choose, count
+from tfy_last9.cli.trace_looks import TraceLooks, are_wanted
 from tfy_last9.cli.watching import Watcher
 from tfy_last9.errors import TfyError
 from tfy_last9.model.objective import Objective
@@ -31,6 +33,7 @@ from tfy_last9.model.run import (
     EvidenceRecord,
     Look,
     Manifest,
+    SecondOracle,
     SettlePoint,
     Window,
 )
@@ -47,13 +50,19 @@ class Collector:
     """Evidence of one run. `start_watching` while load runs is optional; `collect` needs a sealed run."""
 
     def __init__(
-        self, folder: RunFolder, objectives: tuple[Objective, ...], settings: Last9Settings
+        self,
+        folder: RunFolder,
+        objectives: tuple[Objective, ...],
+        settings: Last9Settings,
+        control_plane: ControlPlaneSettings | None = None,
     ) -> None:
         self._folder = folder
         self._manifest = folder.read_manifest()
         self._clock = StoppableClock()
         self._open = ExitStack()
         self._settings = settings
+        self._control_plane = control_plane
+        self._oracle: SecondOracle | None = None
         self._objectives = objectives
         self._counts: tuple[Counted, ...] = ()
         self._client = self._open.enter_context(Last9Client(settings, self._clock))
@@ -66,6 +75,7 @@ class Collector:
             before = folder.read_evidence()
             self._earlier_looks, self._earlier = before.looks, before.collections
         self._watcher: Watcher | None = None
+        self._trace_looks: TraceLooks | None = None
         self._warnings: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
@@ -85,8 +95,20 @@ class Collector:
         """Look for root spans in the background, so that it is known when each became visible."""
         self._watcher = Watcher(self._client, self._settings, self._book, self._manifest, PAD_NS)
 
+    def look_at_spans(self) -> TraceLooks | None:
+        """Fetch spans while load runs too, where they could end it; None where they could not."""
+        if not are_wanted(self._manifest, self._objectives):
+            return None
+        self._trace_looks = TraceLooks(
+            self._client, self._settings, self._folder, self._objectives, PAD_NS
+        )
+        return self._trace_looks
+
     def stop_watching(self) -> None:
         """End the background looks, whatever they are waiting for."""
+        if self._trace_looks is not None:
+            self._warnings += self._trace_looks.stop()
+            self._trace_looks = None
         if self._watcher is not None:
             self._warnings += self._watcher.stop()
             self._watcher = None
@@ -124,9 +146,13 @@ class Collector:
         if manifest.ended == "unsettled" and outcome.error is None:
             ended = "schedule" if manifest.early_stop is None else "stopped"
             self._folder.write_manifest(replace(manifest, ended=ended))
+        self._ask_control_plane(window, console)
         if self._book.sample is not None:
             counting = Counting(self._client, self._settings.service, self._settings.page_limit)
-            self._counts, warnings = count(counting, self._objectives, manifest)
+            ledger = self._folder.require_ledger()
+            self._counts, warnings = count(
+                counting, self._source, ledger, self._objectives, manifest
+            )
             self._warnings += warnings
         if outcome.displaced_ns is not None:
             self._warnings += (_displaced(outcome.displaced_ns),)
@@ -146,6 +172,18 @@ class Collector:
             console.say(
                 f"traces: Last9 counts; {choice.sample.per_provider:,} traces per provider are looked up"
             )
+
+    def _ask_control_plane(self, window: Window, console: Console) -> None:
+        """Ask the second oracle which side lost what is lost, where there is one and something to ask."""
+        lost = self._book.lost() if self._control_plane is not None else ()
+        if not lost or self._control_plane is None:
+            return
+        around = Window(window.start_ns - PAD_NS, window.end_ns + PAD_NS)
+        with ControlPlane(self._control_plane, self._clock) as control_plane:
+            self._oracle = control_plane.look_for(lost, around)
+        if self._oracle.error is not None:
+            self._warnings += (f"which side lost traces is not known: {self._oracle.error}",)
+        console.say(_asked(self._oracle))
 
     def _chosen_source(self) -> TraceSource:
         if self._book.sample is None:
@@ -177,6 +215,7 @@ class Collector:
             warnings=self._warnings,
             reach=self._source.reach.value,
             contents=self._source.contents,
+            oracle=self._oracle,
             counts=self._counts,
             service=self._settings.service,
             sample=self._book.sample if outcome is not None else None,
@@ -236,6 +275,15 @@ def _displaced(by_ns: int) -> str:
     return (
         f"traces of the run start {seconds:.0f} s {side} it: the clocks of this machine and of the"
         " gateway differ (check NTP on both); durations are not affected"
+    )
+
+
+def _asked(oracle: SecondOracle) -> str:
+    if oracle.error is not None:
+        return f"traces: {oracle.error}"
+    return (
+        f"traces: TrueFoundry has {len(oracle.found):,} of {len(oracle.asked):,} that Last9 lacks"
+        " (lost between export and Last9); the others were lost before the export"
     )
 
 

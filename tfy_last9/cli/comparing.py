@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from tfy_last9.adapters.baselines import LATEST_PASS, latest_pass
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.runfolder.arms import read_two_runs
 from tfy_last9.adapters.runfolder.folder import RunFolder
@@ -14,17 +12,10 @@ from tfy_last9.cli.judging import decide
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.judge.canary import compare_alone
 from tfy_last9.judge.gate import fold
+from tfy_last9.judge.relative import as_arms
 from tfy_last9.model.run import Manifest
-from tfy_last9.model.scenario import Arm, Arms
 from tfy_last9.model.verdict import EXIT_CODES, State
 from tfy_last9.reports import comparison
-
-
-def baseline_run(baseline: Path, canary: RunFolder) -> RunFolder:
-    """Return the named run, or for `latest-pass` the newest one that passed in the canary's folder."""
-    if str(baseline) != LATEST_PASS:
-        return RunFolder(baseline)
-    return latest_pass(canary.path.resolve().parent, canary)
 
 
 def compare_runs(
@@ -39,7 +30,7 @@ def compare_runs(
     for folder in (baseline, canary):
         _check_sound(folder)
     scenario = manifests[0].scenario
-    arms = scenario.arms or Arms(Arm("baseline"), Arm("canary"))
+    arms = scenario.arms or as_arms(scenario.policy.baseline)
     tallies = read_two_runs(baseline, canary, load_objectives(baseline.slo_path))
     findings = compare_alone(tallies, arms)
     state = fold(findings, on_inconclusive=scenario.policy.on_inconclusive)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -14,11 +14,15 @@ from tfy_last9.adapters.environment import gateway_settings
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.last9.catalogue import Catalogue
 from tfy_last9.adapters.last9.client import Last9Client
-from tfy_last9.adapters.last9.experiments import Experiments, Observation
+from tfy_last9.adapters.last9.experiments import Experiments
+from tfy_last9.adapters.last9.observation import Observation
 from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.console import Console
-from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
+from tfy_last9.cli.preflight import check_last9
+from tfy_last9.cli.probing import await_trace, send_probe
 from tfy_last9.errors import ConfigurationError, ExitCode, MissingSettings, TfyError
+from tfy_last9.judge.diagnosis import Light, Line, answer_lines, trace_lines
 from tfy_last9.model.run import Window
 from tfy_last9.wire.last9_queries import spans_of_service
 
@@ -27,6 +31,7 @@ LOOK_BACK_S = 900
 OTLP_PATH = "/v1/traces"
 _SWITCHES = "switches.json"
 _NS_PER_S = 10**9
+_ANSWERED = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,7 @@ def examine(request: DoctorRequest, environment: Mapping[str, str], console: Con
     doctor.check("Last9 token and region", lambda: check_last9(settings, console))
     doctor.check("OTLP endpoint and header", lambda: check_otlp(environment, console))
     if not request.last9_only:
-        doctor.check(
-            "gateway key, model, trace header, and the trace in Last9",
-            lambda: _follow_probe(request, environment, settings, console),
-        )
+        doctor.check("probe", lambda: _follow_probe(request, environment, settings, doctor))
     doctor.check("attributes of the gateway's spans", lambda: _attributes(settings, console))
     if request.record is not None:
         folder = request.record
@@ -65,21 +67,26 @@ class _Doctor:
     """Goes on after a failed check: the next one may show why."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self.code = ExitCode.PASS
 
-    def check(self, name: str, run: Callable[[], None]) -> None:
-        """Run one check and print how it went."""
+    def check(self, name: str, run: Callable[[], object]) -> None:
+        """Run one check and print how it went; one that prints its own lines returns True."""
         try:
-            run()
+            told = run()
         except TfyError as error:
-            self._console.result(f"FAIL  {name}: {error.message}")
-            if error.hint:
-                self._console.result(f"      fix: {error.hint}")
-            if self.code is ExitCode.PASS:
-                self.code = error.exit_code
+            self.tell(Line(Light.RED, name, error.message, error.hint, error.exit_code))
         else:
-            self._console.result(f"ok    {name}")
+            if told is not True:
+                self.console.result(f"{Light.GREEN:<5} {name}")
+
+    def tell(self, line: Line) -> None:
+        """Print one line, with what to do."""
+        self.console.result(f"{line.light:<5} {line.name}: {line.said}")
+        if line.fix and line.light is not Light.GREEN:
+            self.console.result(f"      fix: {line.fix}")
+        if line.light is Light.RED and self.code is ExitCode.PASS:
+            self.code = line.code
 
 
 def check_otlp(environment: Mapping[str, str], console: Console) -> None:
@@ -105,14 +112,19 @@ def _follow_probe(
     request: DoctorRequest,
     environment: Mapping[str, str],
     settings: Last9Settings,
-    console: Console,
-) -> None:
-    """Send one request to the first target of the scenario and follow its trace."""
-    gateway = gateway_settings(environment)
-    scenario = load_scenario(request.scenario)
-    scenario = replace(scenario, targets=scenario.targets[:1], arms=None)
-    probes = check_gateway(scenario, gateway, {}, console)
-    follow_one_trace(probes, settings, console)
+    doctor: _Doctor,
+) -> bool:
+    """Send one request to the first target of the scenario and follow its trace; prints its own lines."""
+    control_plane = ControlPlaneSettings.of(environment)
+    probe = send_probe(load_scenario(request.scenario), gateway_settings(environment))
+    for line in answer_lines(probe):
+        doctor.tell(line)
+    if probe.status is None or probe.status not in _ANSWERED:
+        return True
+    arrival = await_trace(probe, settings, control_plane, doctor.console)
+    for line in trace_lines(probe, arrival):
+        doctor.tell(line)
+    return True
 
 
 def _attributes(settings: Last9Settings, console: Console) -> None:
@@ -142,14 +154,14 @@ def record(folder: Path, settings: Last9Settings, console: Console) -> None:
         console.result(f"      {one.switch:<20} {one.value or 'not shown':<12} {one.said}")
     known = {one.switch: one.value for one in observations if one.value is not None}
     (folder / _SWITCHES).write_bytes(_json(known))
-    console.result(f"      samples without texts are in {folder}; the stand-in that behaves alike:")
+    console.result(f"      samples without texts are in {folder}; the sandbox that behaves alike:")
     console.result(f"      {switches(observations)}")
 
 
 def switches(observations: tuple[Observation, ...]) -> str:
-    """Return the options of the stand-in that match what was seen."""
-    options = [f"--{one.switch} {one.value}" for one in observations if one.value is not None]
-    return " ".join(["python -m tfy_last9.standins last9 --journal FILE", *options])
+    """Return the command that starts a sandbox whose Last9 behaves as the one that was seen."""
+    known = [f"{one.switch}={one.value}" for one in observations if one.value is not None]
+    return " ".join(["tfy-last9 sandbox", *(f"--last9-switch {switch}" for switch in known)])
 
 
 def _recent() -> Window:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryFile, mkdtemp
-from typing import Self
+from tempfile import TemporaryFile
 
 from tfy_last9.adapters.environment import (
     GatewaySettings,
@@ -22,10 +21,14 @@ from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.adapters.opening import RunRequest, open_run
+from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
+from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.exporting import export_after
 from tfy_last9.cli.judging import conclude
 from tfy_last9.cli.load import LoadProcess, expected_duration_s
 from tfy_last9.cli.markers import Markers
@@ -33,7 +36,9 @@ from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
 from tfy_last9.cli.resuming import checked_run_id, resume
+from tfy_last9.cli.retrying import Place, earlier_looks
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
+from tfy_last9.cli.sandbox_place import SandboxPlace
 from tfy_last9.cli.watchdog import EnoughIsKnown, Watchdog
 from tfy_last9.errors import (
     ConfigurationError,
@@ -42,7 +47,7 @@ from tfy_last9.errors import (
 )
 from tfy_last9.judge.looks import with_stretches
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.run import Manifest
+from tfy_last9.model.run import Manifest, Retry
 from tfy_last9.model.scenario import Scenario
 
 
@@ -65,6 +70,14 @@ class GateRequest:
     github: GitHub | None = None
     run_id: str | None = None
     """A run of this id is finished if it exists, and made if not; None: a new id."""
+    retry_of: Path | None = None
+    """An undecided run that this one repeats, or `latest`."""
+    export: bool | None = None
+    """Send the run's own spans and metrics to Last9; None: as `LAST9_OTLP_EXPORT` says."""
+    baseline: str | None = None
+    """`latest-pass`, or a stored run to compare with; None: judge the run alone."""
+    baselines: str | None = None
+    """Where baselines are kept; None: as `TFY_BASELINES` says, else beside the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,10 @@ class World:
     """Gateway per arm; empty without arms."""
     last9: Last9Settings | None
     """None only for `--client-only`."""
+    control_plane: ControlPlaneSettings | None
     sandbox: Sandbox | None
+    otlp: OtlpSettings | None = None
+    """Where the run's own spans and metrics go; None: nowhere."""
 
     def check(self) -> None:
         """Raise if the sandbox died."""
@@ -98,15 +114,30 @@ def run_gate(request: GateRequest, console: Console) -> int:
                 *(known, scenario, request.slo, console),
                 as_json=request.as_json,
                 github=request.github,
+                export=request.export,
             )
     check_out(request.out)
+    retry = None
+    if request.retry_of is not None:
+        url = None if request.sandbox else gateway_settings(read_environment()).url
+        here = Place(request.sandbox, request.client_only, url)
+        retry = earlier_looks(
+            *(request.retry_of, request.out, scenario, request.slo, here, console)
+        )
     with ExitStack() as stack:
         place = stack.enter_context(SandboxPlace(request.out)) if request.sandbox else None
+        wanted = wanted_by(scenario, sandbox=request.sandbox, client_only=request.client_only)
+        kept = request.baselines or os.environ.get(PLACE) or str(request.out)
+        compared = stack.enter_context(
+            found_baseline(request.baseline, kept, scenario, wanted, console)
+        )
         world = _enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, console)
-        folder, objectives = open_run(_run_request(request, scenario, world), time.time_ns())
+        folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
         if place is not None:
             place.run = folder
+        if compared is not None:
+            compared.attach(folder)
         return _run(request, folder, objectives, world, console)
 
 
@@ -144,27 +175,6 @@ def check_out(out: Path) -> None:
         ) from error
 
 
-class SandboxPlace:
-    """Where the sandbox writes while it runs; its journal moves into the run folder at the end."""
-
-    def __init__(self, out: Path) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self.path = Path(mkdtemp(prefix=".sandbox-", dir=out))
-        self.run: RunFolder | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep the journal alone: the other files hold the sandbox's keys."""
-        journal = self.path / "journal.ndjson"
-        if self.run is not None and journal.is_file():
-            kept = self.run.path / "sandbox"
-            kept.mkdir(exist_ok=True)
-            journal.replace(kept / journal.name)
-        shutil.rmtree(self.path, ignore_errors=True)
-
-
 def _enter_world(
     request: GateRequest,
     scenario: Scenario,
@@ -192,7 +202,8 @@ def _enter_world(
             hint="set it to a refresh token with read scope, use --sandbox to rehearse, "
             "or --client-only to judge the client's ledger alone",
         )
-    return World(gateway, arms, last9, sandbox)
+    otlp = otlp_settings(environment, wanted=request.export)
+    return World(gateway, arms, last9, ControlPlaneSettings.of(environment), sandbox, otlp)
 
 
 def _faulty(request: GateRequest) -> str:
@@ -208,7 +219,9 @@ def _preflight(scenario: Scenario, world: World, console: Console) -> None:
         follow_one_trace(probes, world.last9, console)
 
 
-def _run_request(request: GateRequest, scenario: Scenario, world: World) -> RunRequest:
+def _run_request(
+    request: GateRequest, scenario: Scenario, world: World, retry: Retry | None
+) -> RunRequest:
     return RunRequest(
         scenario=scenario,
         slo=request.slo,
@@ -219,6 +232,7 @@ def _run_request(request: GateRequest, scenario: Scenario, world: World) -> RunR
         client_only=request.client_only,
         faults=request.faults,
         run_id=request.run_id,
+        retry=retry,
     )
 
 
@@ -236,26 +250,34 @@ def _run(
     markers = Markers(folder, world.last9, console)
     markers.started()
     with ExitStack() as stack:
-        collector = None
+        collector = looks = None
         if world.last9 is not None:
-            collector = stack.enter_context(Collector(folder, objectives, world.last9))
+            made = Collector(folder, objectives, world.last9, world.control_plane)
+            collector = stack.enter_context(made)
             collector.start_watching()
-        problem, ended = _load(folder, scenario, world, request.workers, console)
+            looks = collector.look_at_spans()
+        watchdog = Watchdog(folder, scenario, objectives, console, looks)
+        problem, ended = _load(folder, scenario, world, request.workers, watchdog, console)
         manifest = _seal(folder, problem, ended)
         is_whole = manifest.ended == "schedule" or manifest.early_stop is not None
         if collector is not None and is_whole and problem is None:
             _collect(collector, manifest, folder, console)
         code = conclude(folder, objectives, console, as_json=request.as_json, github=request.github)
     markers.ended()
+    export_after(folder, world.otlp, console)
     return code
 
 
 def _load(
-    folder: RunFolder, scenario: Scenario, world: World, workers: int, console: Console
+    folder: RunFolder,
+    scenario: Scenario,
+    world: World,
+    workers: int,
+    watchdog: Watchdog,
+    console: Console,
 ) -> tuple[str | None, str | None]:
     """Send the load; return what went wrong, and "interrupted" if the user ended it."""
     load = LoadProcess(folder, scenario, world.gateway, workers, world.arms)
-    watchdog = Watchdog(folder, scenario, load_objectives(folder.slo_path), console)
 
     def check() -> None:
         world.check()

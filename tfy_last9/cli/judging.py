@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
+from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.last9.links import explorer_link, trace_link
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.publishing import GitHub, tell_github, write_reports
@@ -24,6 +26,7 @@ from tfy_last9.model.run import EvidenceRecord
 from tfy_last9.model.verdict import Exemplar, Verdict
 from tfy_last9.reports import console as console_report
 from tfy_last9.reports import verdict_json
+from tfy_last9.reports.pointers import with_folder
 from tfy_last9.wire.last9_queries import spans_of_run
 
 WHAT_IF = "verdict-whatif.json"
@@ -44,6 +47,7 @@ def decide(folder: RunFolder, objectives: tuple[Objective, ...]) -> Verdict:
             reduction.arms(),
             reduction.bets(),
         )
+        verdict = replace(verdict, contract=reduction.contract())
         verdict = with_burns(verdict, reduction.burns(verdict.findings))
         return attach(verdict, reduction.causes(unexplained(verdict)))
 
@@ -88,7 +92,8 @@ def complete(folder: RunFolder, settings: Last9Settings | None, console: Console
             hint="set it (environment or .env) to a token with read scope, then run this again",
         )
     objectives = load_objectives(folder.slo_path)
-    with Collector(folder, objectives, settings) as collector:
+    control_plane = ControlPlaneSettings.of(read_environment())
+    with Collector(folder, objectives, settings, control_plane) as collector:
         collector.collect(manifest, console)
 
 
@@ -112,7 +117,7 @@ def _report(verdict: Verdict, folder: RunFolder) -> str:
 
 def runnable(steps: tuple[str, ...], run_id: str, path: str) -> tuple[str, ...]:
     """Return the steps with the folder in place of the run id, as a shell reads it."""
-    return tuple(step.replace(run_id, quote(path)) for step in steps)
+    return tuple(with_folder(step, run_id, quote(path)) for step in steps)
 
 
 def run_page(folder: RunFolder) -> str | None:

@@ -12,8 +12,9 @@ from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario_parts import parse_duration
 from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.counting import NONE, Counting
 from tfy_last9.adapters.last9.links import link_base
-from tfy_last9.adapters.last9.settings import from_environment
+from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.adapters.last9.source import Last9Source
 from tfy_last9.adapters.live import open_live, record_live
 from tfy_last9.adapters.runfolder.asked import attribute_names
@@ -21,9 +22,11 @@ from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import required_roles
 from tfy_last9.cli.console import Console
-from tfy_last9.errors import ConfigurationError, MissingSettings, NothingArrived
-from tfy_last9.model.objective import Objective
-from tfy_last9.model.run import EvidenceRecord, Window
+from tfy_last9.errors import ConfigurationError, MissingSettings, NothingArrived, TfyError
+from tfy_last9.judge.live import asks_last_week, told
+from tfy_last9.model.objective import Book, Condition, Objective, Population, Ratio
+from tfy_last9.model.run import Calls, EvidenceRecord, LastWeek, Window
+from tfy_last9.model.trace import Role
 from tfy_last9.ports import Page
 
 SETTLED_S = 60.0
@@ -31,6 +34,20 @@ SETTLED_S = 60.0
 TAIL_S = 120.0
 """Spans of a request start up to this much after its root."""
 _NS_PER_S = 1_000_000_000
+WEEK_NS = 7 * 86_400 * _NS_PER_S
+CALLS_BY_PROVIDER = Objective(
+    name="calls",
+    display_name="calls",
+    service="",
+    indicator=Ratio(Population(Book.LAST9, Role.MODEL), (Condition("status", ("error",)),)),
+    target=0.5,
+    group_by=("provider",),
+    critical=False,
+    confidence=0.95,
+    path="",
+    line=0,
+)
+"""What is counted of last week: a plain objective, so that Last9 counts it as it counts all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +84,8 @@ def fetch_live(request: LiveRequest, console: Console) -> RunFolder:
         folder = open_live(request.slo, request.out, window, now_ns)
         manifest = record_live(folder, page.spans, window)
         _save(folder, objectives, page)
-        folder.write_evidence(_placed(client, _record(client, page, window)))
+        note = _ask_last_week(client, settings, folder, objectives, window)
+        folder.write_evidence(_placed(client, _record(client, page, window, note)))
     seen = manifest.counters.offered if manifest.counters else 0
     console.say(f"live: {seen:,} requests between {_shown(window)}")
     return folder
@@ -113,7 +131,32 @@ def _save(folder: RunFolder, objectives: tuple[Objective, ...], page: Page) -> N
         book.save()
 
 
-def _record(client: Last9Client, page: Page, window: Window) -> EvidenceRecord:
+def _ask_last_week(
+    client: Last9Client,
+    settings: Last9Settings,
+    folder: RunFolder,
+    objectives: tuple[Objective, ...],
+    window: Window,
+) -> tuple[str, ...]:
+    """Write down who answered a week ago, where objectives need to know; return what that tells."""
+    if not any(map(asks_last_week, objectives)):
+        return ()
+    ago = Window(window.start_ns - WEEK_NS, window.end_ns - WEEK_NS)
+    counting = Counting(client, settings.service, settings.page_limit)
+    try:
+        counted = counting.objectives((CALLS_BY_PROVIDER,), ago)
+    except TfyError as error:
+        return (f"who answered in the same window a week ago is unknown: {error.message}",)
+    named = ((one.group[0], one.total) for one in counted if one.group[0] != NONE)
+    calls = tuple(Calls(name, total) for name, total in named if total)
+    last_week = LastWeek(ago, calls)
+    folder.write_manifest(replace(folder.read_manifest(), last_week=last_week))
+    return (told(last_week),)
+
+
+def _record(
+    client: Last9Client, page: Page, window: Window, notes: tuple[str, ...]
+) -> EvidenceRecord:
     return EvidenceRecord(
         strategy="rows",
         window=window,
@@ -129,7 +172,10 @@ def _record(client: Last9Client, page: Page, window: Window) -> EvidenceRecord:
         deadline_s=0.0,
         settled=True,
         problems=page.problems,
-        warnings=("live traces alone: requests that left no trace are not in these numbers",),
+        warnings=(
+            "live traces alone: requests that left no trace are not in these numbers",
+            *notes,
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -17,11 +18,16 @@ from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.files.scenario_parts import parse_duration, parse_rate
 from tfy_last9.adapters.last9.settings import from_environment
+from tfy_last9.adapters.otlp.settings import otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
-from tfy_last9.cli.comparing import baseline_run, compare_runs
+from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
+from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.doctor import DoctorRequest, examine
+from tfy_last9.cli.exporting import export, export_after
+from tfy_last9.cli.from_last9 import app as scenarios
 from tfy_last9.cli.gate import GateRequest, run_gate
 from tfy_last9.cli.lint import lint_paths
 from tfy_last9.cli.live import LiveRequest, fetch_live
@@ -59,9 +65,26 @@ GitHubOption = Annotated[
         help="Annotations and step summary; default: where GITHUB_ACTIONS is true.",
     ),
 ]
+BaselinesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where latest-pass looks: a folder, CI artifacts, s3://bucket/prefix; default: TFY_BASELINES,"
+        " else beside the run."
+    ),
+]
+ExportOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--export/--no-export",
+        help="Send the run's own spans and metrics to Last9; default: LAST9_OTLP_EXPORT.",
+    ),
+]
 
 
 app.command()(init)
+app.command()(export)
+app.command("keep")(keep_run)
+app.add_typer(scenarios, name="scenario")
 
 
 @app.command()
@@ -97,6 +120,18 @@ def gate(
     run_id: Annotated[
         str | None, typer.Option(help="Name the run; if it exists, finish it and send nothing.")
     ] = None,
+    retry_of: Annotated[
+        Path | None,
+        typer.Option(
+            help="Undecided run to repeat as a planned look, or latest: the newest in --out."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Also compare with a run: latest-pass, or a stored run's folder."),
+    ] = None,
+    baselines: BaselinesOption = None,
+    export: ExportOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -118,6 +153,10 @@ def gate(
         as_json=json,
         github=github_wanted(github, slo),
         run_id=run_id,
+        retry_of=retry_of,
+        export=export,
+        baseline=baseline,
+        baselines=baselines,
     )
     raise typer.Exit(run_gate(request, Console(quiet=quiet)))
 
@@ -165,13 +204,18 @@ def check(
         folder, slo = fetch_live(live, console), None
     else:
         folder = RunFolder(run)
+    is_new = run is not None and not folder.verdict_path.is_file()
     folder.read_manifest()
-    judging.complete(folder, from_environment(read_environment()), console)
+    environment = read_environment()
+    judging.complete(folder, from_environment(environment), console)
     if slo is not None:
         raise typer.Exit(judging.conclude_what_if(folder, slo, console))
     objectives = load_objectives(folder.slo_path)
     wanted = github_wanted(github, Path("slo"))
-    raise typer.Exit(judging.conclude(folder, objectives, console, as_json=json, github=wanted))
+    code = judging.conclude(folder, objectives, console, as_json=json, github=wanted)
+    if is_new:  # `locust -f` ends here; looking at a run again sends nothing
+        export_after(folder, otlp_settings(environment), console)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -241,12 +285,22 @@ def traces(
 
 
 @app.command()
-def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
+def plan(
+    scenario: ScenarioArgument,
+    slo: SloOption = Path("slo"),
+    like: Annotated[
+        Path | None, typer.Option(help="Stored run that says what a request takes: tokens, cost.")
+    ] = None,
+) -> None:
     """Say what a run would send, and which objectives it can decide, before anything is spent.
 
     Example: tfy-last9 plan scenarios/smoke.yaml --slo slo/pr
     """
-    text, exit_code = describe(load_scenario(scenario), load_objectives(slo))
+    text, exit_code = describe(
+        load_scenario(scenario),
+        load_objectives(slo),
+        None if like is None else read_spending(RunFolder(like)),
+    )
     Console().result(text)
     raise typer.Exit(exit_code)
 
@@ -254,17 +308,20 @@ def plan(scenario: ScenarioArgument, slo: SloOption = Path("slo")) -> None:
 @app.command()
 def compare(
     baseline: Annotated[
-        Path, typer.Argument(help="Run folder, or latest-pass: the newest passing one beside it.")
+        str, typer.Argument(help="Run folder, or latest-pass: the newest passing one.")
     ],
     canary: Annotated[Path, typer.Argument(help="Run folder of the canary.")],
+    baselines: BaselinesOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Compare two stored runs of the same scenario, the second as the canary of the first.
 
-    Example: tfy-last9 compare latest-pass runs/20261123-...
+    Example: tfy-last9 compare latest-pass runs/20261123-... --baselines s3://bucket/tfy-last9
     """
-    runs = baseline_run(baseline, RunFolder(canary)), RunFolder(canary)
-    raise typer.Exit(compare_runs(*runs, Console(), as_json=json))
+    folder, place = RunFolder(canary), baselines or os.environ.get(PLACE)
+    with stored_run(baseline, place, folder) as stored:
+        code = compare_runs(stored, folder, Console(), as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.judging import conclude
@@ -30,7 +32,8 @@ def collect_again(folder: RunFolder, settings: Last9Settings | None, console: Co
     before = folder.read_evidence() if folder.evidence_path.is_file() else None
     state = _state(folder)
     objectives = load_objectives(folder.slo_path)
-    with Collector(folder, objectives, settings) as collector:
+    control_plane = ControlPlaneSettings.of(read_environment())
+    with Collector(folder, objectives, settings, control_plane) as collector:
         record = collector.collect(manifest, console)
     if record.error is not None and before is not None and before.error is None:
         folder.write_evidence(before)

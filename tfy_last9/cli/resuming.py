@@ -14,9 +14,11 @@ from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.digests import scenario_digest, slo_digest
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.last9.settings import from_environment
+from tfy_last9.adapters.otlp.settings import otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.exporting import export_after
 from tfy_last9.cli.judging import complete, conclude
 from tfy_last9.cli.publishing import GitHub
 from tfy_last9.errors import BrokenRun, ConfigurationError, ExitCode
@@ -49,8 +51,12 @@ def resume(
     *,
     as_json: bool,
     github: GitHub | None,
+    export: bool | None = None,
 ) -> int:
-    """Finish a run that exists and return its exit code, without sending a request."""
+    """Finish a run that exists and return its exit code, without sending a request.
+
+    `export`: send its own spans as well, unless it was judged before.
+    """
     manifest = folder.read_manifest()
     _check_same(manifest, scenario, slo)
     _check_idle(folder)
@@ -63,8 +69,12 @@ def resume(
                 f"run {manifest.run_id} was sent to a sandbox that is gone, with its traces",
                 hint="choose another --run-id to run again",
             )
-        complete(folder, from_environment(read_environment()), console)
-        return conclude(folder, objectives, console, as_json=as_json, github=github)
+        environment, is_new = read_environment(), not folder.verdict_path.is_file()
+        complete(folder, from_environment(environment), console)
+        code = conclude(folder, objectives, console, as_json=as_json, github=github)
+        if is_new:
+            export_after(folder, otlp_settings(environment, wanted=export), console)
+        return code
     conclude(folder, objectives, console, as_json=as_json, github=github)
     how = manifest.ended or "broke off"
     console.say(

@@ -10,6 +10,7 @@ import typer
 
 import tfy_last9
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.from_last9 import first_scenario
 from tfy_last9.errors import BrokenRun
 
 SAMPLES = ("scenarios", "slo", "locustfiles")
@@ -31,6 +32,9 @@ def init(
 ) -> None:
     """Copy sample scenarios, SLO files and locustfiles here; overwrite nothing; say what to edit.
 
+    With LAST9_REFRESH_TOKEN set, also write scenarios/production.yaml: the last day's traffic, five minutes
+    of it, for at most an expected dollar.
+
     Example: tfy-last9 init my-gate
     """
     console = Console()
@@ -40,6 +44,7 @@ def init(
             if file.is_file() and file.suffix in {".yaml", ".py"}:
                 copy = folder / file.relative_to(source)
                 console.say(f"{_copied(file, copy)}  {copy}")
+    first_scenario(folder / "scenarios" / "production.yaml", console)
     console.result(NEXT)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from tfy_last9.adapters.runfolder.drill import Question, drill
+from tfy_last9.adapters.runfolder.drill import Question, drill, values_of
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.judging import linker
@@ -14,6 +14,8 @@ from tfy_last9.model.fields import LEDGER_LABELS, SPAN_LABELS
 from tfy_last9.model.objective import Condition
 from tfy_last9.model.verdict import Exemplar
 from tfy_last9.reports import trace_tree
+
+MOST_VALUES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,23 @@ def show_traces(folder: RunFolder, request: TracesRequest, console: Console) -> 
         if page.startswith("https://"):
             console.result(f"  {page}\n")
     if not shown:
-        console.result("no request of this run matches" + _doubt(question))
+        console.result("no request of this run matches" + _doubt(folder, question))
 
 
-def _doubt(question: Question) -> str:
-    """Name the label that was probably meant: any attribute may be named, so a slip is no error."""
+def _doubt(folder: RunFolder, question: Question) -> str:
+    """Name the label or value that was probably meant: any may be named, so a slip is no error."""
     known = LEDGER_LABELS | SPAN_LABELS
     for condition in question.where:
         if condition.field not in known and (near := get_close_matches(condition.field, known, 1)):
             return f" (did you mean {near[0]!r} by {condition.field!r}?)"
+        found = values_of(folder, condition.field)
+        for value in condition.values:
+            if value in found or not found:
+                continue
+            if near := get_close_matches(value, found, 1):
+                return f" (did you mean {condition.field}={near[0]}?)"
+            shown = ", ".join(found[:MOST_VALUES])
+            return f" ({condition.field} is one of {shown})"
     return ""
 
 

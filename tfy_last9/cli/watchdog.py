@@ -13,10 +13,13 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.prefix import Prefix, read_prefix
 from tfy_last9.arrivals.schedule import planned
 from tfy_last9.cli.console import Console
+from tfy_last9.cli.trace_looks import TraceLooks
 from tfy_last9.errors import TfyError
+from tfy_last9.judge import canary
 from tfy_last9.judge.decide import decide
-from tfy_last9.judge.early import can_be_bet_on, proven_failure, proven_pass
-from tfy_last9.judge.looks import at_each_look, looks_after
+from tfy_last9.judge.early import Proof, Stakes, can_be_bet_on, proven_failure, proven_pass
+from tfy_last9.judge.looks import arms_at_each_look, at_each_look, looks_after
+from tfy_last9.judge.multiplicity import Claim
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EarlyStop
 from tfy_last9.model.scenario import OnInconclusive, Scenario
@@ -44,10 +47,15 @@ class Watchdog:
         scenario: Scenario,
         objectives: Sequence[Objective],
         console: Console,
+        looks: TraceLooks | None = None,
     ) -> None:
         self._folder = folder
         self._scenario = scenario
         self._objectives = at_each_look(objectives, scenario.policy)
+        self._looks = looks
+        # The error is shared as the verdict will share it, whether or not spans are at hand.
+        with_traces = not folder.read_manifest().client_only
+        self._stakes = Stakes(self._objectives, scenario, with_traces=with_traces)
         self._console = console
         self._planned = planned(scenario).total()
         self._boundaries = _boundaries(scenario)
@@ -66,27 +74,35 @@ class Watchdog:
         prefix = read_prefix(self._folder, self._scenario, self._objectives)
         took_s = time.monotonic() - started
         self._next = time.monotonic() + max(LOOK_EVERY_S, REST * took_s)
-        message = None if prefix is None else self._reason(prefix)
-        if prefix is None or message is None:
+        proof = None if prefix is None else self._proof(prefix)
+        if prefix is None or proof is None:
             return
         saved = self._planned - prefix.requests
         tokens = saved * prefix.tokens_per_request
         text = (
-            f"stopped early: {message}, after {prefix.requests:,} of {self._planned:,} requests;"
+            f"stopped early: {proof.message}, after {prefix.requests:,} of {self._planned:,} requests;"
             f" about {tokens:,} tokens were not spent"
         )
-        raise EnoughIsKnown(EarlyStop(text, saved, tokens))
+        raise EnoughIsKnown(EarlyStop(text, saved, tokens, proof.proven))
 
-    def _reason(self, prefix: Prefix) -> str | None:
+    def _proof(self, prefix: Prefix) -> Proof | None:
+        settled = None if self._looks is None else self._looks.found
         if self._scenario.policy.early_stop:
-            proof = proven_failure(self._objectives, prefix.bets, self._scenario) or proven_pass(
-                self._objectives, prefix.tallies, self._scenario
-            )
+            bets = self._sure_bets(prefix) | ({} if settled is None else dict(settled.bets))
+            tallies = prefix.tallies | ({} if settled is None else settled.tallies)
+            proof = proven_failure(self._stakes, bets) or proven_pass(self._stakes, tallies)
             if proof is not None:
-                return proof.message
+                return proof
         return self._planned_look(prefix)
 
-    def _planned_look(self, prefix: Prefix) -> str | None:
+    def _sure_bets(self, prefix: Prefix) -> dict[Claim, float]:
+        arms, policy = self._scenario.arms, self._scenario.policy
+        if arms is None:
+            return dict(prefix.bets)
+        compared = canary.comparisons(prefix.arms, arms_at_each_look(arms, policy))
+        return canary.sure_bets(prefix.bets, compared)
+
+    def _planned_look(self, prefix: Prefix) -> Proof | None:
         """Look once at the end of each stretch; None when it is not over, or leaves something open."""
         if not self._boundaries or prefix.requests < self._boundaries[0]:
             return None
@@ -99,7 +115,7 @@ class Watchdog:
             if finding.state is State.INCONCLUSIVE
         ]
         if not undecided:
-            return "nothing is left undecided on the client's side"
+            return Proof(State.PASS, "nothing is left undecided on the client's side")
         self._console.say(
             f"look: {len(undecided)} finding(s) undecided, first {undecided[0].message}; sending on"
         )

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 
 from tfy_last9.judge.phrases import significant
+from tfy_last9.judge.relative import ABSENT, MISSING
+from tfy_last9.judge.retries import looks_left
 from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import SEVERITY, Finding, State, Verdict, group_text
 
@@ -41,29 +43,62 @@ def advice(
         steps.append(f"fetch the evidence and decide: tfy-last9 collect {run}")
     elif verdict.reason_code in _BY_CODE:
         steps.append(_BY_CODE[verdict.reason_code].format(run=run))
-    unsettled = evidence is not None and not evidence.settled and verdict.accounting.lost > 0
-    if unsettled and verdict.reason_code not in _FETCH_AGAIN:
-        steps.append(f"traces may still arrive; fetch the evidence again: tfy-last9 collect {run}")
     findings = sorted(
         (finding for finding in verdict.findings if SEVERITY[finding.state] > 0),
-        key=lambda finding: (not finding.critical, -SEVERITY[finding.state]),
+        key=lambda finding: (
+            not finding.critical,
+            -SEVERITY[finding.state],
+            finding.book == "both",
+        ),
     )
-    for finding in findings:
-        steps += _for_finding(finding, manifest)
+    causes = [step for finding in findings for step in _for_finding(finding, manifest)]
+    unsettled = evidence is not None and not evidence.settled and verdict.accounting.lost > 0
+    if unsettled and verdict.reason_code not in _FETCH_AGAIN:
+        again = f"traces may still arrive; fetch the evidence again: tfy-last9 collect {run}"
+        # What is broken whatever arrives comes first.
+        causes.insert(1 if any(_stays(finding) for finding in findings) else 0, again)
+    steps += causes
+    if verdict.state is State.INCONCLUSIVE and looks_left(manifest):
+        steps.append(
+            f"or look again, as planned: repeat the gate's command with --retry-of {run}"
+            f" ({looks_left(manifest)} left)"
+        )
     steps += _longer_run(verdict, manifest)
-    return tuple(dict.fromkeys(steps))[:MOST]
+    return _distinct(steps)[:MOST]
+
+
+def _stays(finding: Finding) -> bool:
+    """Tell whether a finding is a failure that no trace to come can mend."""
+    return finding.critical and finding.state is State.FAIL and finding.book != "both"
+
+
+def _distinct(steps: list[str]) -> tuple[str, ...]:
+    """Return the steps without those that lead where an earlier one leads."""
+    found: dict[str, str] = {}
+    for step in steps:
+        _, _, command = step.partition(": tfy-last9 ")
+        found.setdefault(command or step, step)
+    return tuple(found.values())
 
 
 def _for_finding(finding: Finding, manifest: Manifest) -> Iterator[str]:
     run = manifest.run_id
+    if finding.objective == ABSENT:
+        yield "gate what is in production, with this scenario, and keep that run: tfy-last9 keep --help"
+        return
     match finding.state:
         case State.FAIL:
-            yield f"see the worst ones: tfy-last9 traces {run}{_where(finding)}{_kind(finding)}"
+            what = f"see what broke {finding.objective}{_for_whom(finding)}"
+            yield f"{what}: tfy-last9 traces {run}{_where(finding)}{_kind(finding)}"
         case State.NO_DATA if finding.book == "client-ledger":
             yield f"see what became of these requests: tfy-last9 traces {run}{_where(finding)} --failed"
         case State.NO_DATA:
             yield f"see what is missing: tfy-last9 traces {run}{_where(finding)} --missing"
             yield "follow one request from the gateway to Last9: tfy-last9 doctor"
+
+
+def _for_whom(finding: Finding) -> str:
+    return f", {group_text(finding.group)}" if finding.group else ""
 
 
 def _where(finding: Finding) -> str:
@@ -76,6 +111,8 @@ def _kind(finding: Finding) -> str:
     if finding.objective.startswith("canary-"):
         kind = "--failed" if finding.objective == "canary-errors" else "--slowest 5"
         return f" --where arm=canary {kind}"
+    if finding.objective in MISSING:
+        return " --failed" if finding.objective == "baseline-errors" else " --slowest 5"
     return " --slowest 5" if finding.quantile is not None else " --failed"
 
 
@@ -92,7 +129,8 @@ def _longer_run(verdict: Verdict, manifest: Manifest) -> Iterator[str]:
     share, slowest = max(open_findings, key=lambda item: item[0])
     where = f", {group_text(slowest.group)}" if slowest.group else ""
     longer_s = significant(math.ceil(judged_s * (1.0 + share)))
+    option = "" if manifest.scenario.is_shaped else f" (--duration {longer_s}s)"
     yield (
-        f"send {slowest.requests_needed:,} more requests to decide {slowest.objective}{where}:"
-        f" judge about {longer_s} s instead of {significant(judged_s)} s, at the same rate"
+        f"send {slowest.requests_needed:,} more requests to decide {slowest.objective}{where}: judge"
+        f" about {longer_s} s instead of {significant(judged_s)} s{option}, at the same rate"
     )

@@ -27,7 +27,7 @@ WARN_SHARE = 0.5
 FEWEST_PAIRED = 0.9
 """Pairs are used when they hold at least this share of the smaller arm."""
 NAMES = {"ttft_ms": "canary-ttft", "total_ms": "canary-total"}
-_ORDER = (*NAMES.values(), "canary-tail", "canary-errors")
+ALL_NAMES = (*NAMES.values(), "canary-tail", "canary-errors")
 TITLES = {"ttft_ms": "time to first token", "total_ms": "total time"}
 SMALLEST_P = 1e-9
 """Smaller ones are not told apart: the normal tail is no longer exact there."""
@@ -59,7 +59,7 @@ class Comparison:
 def comparisons(tallies: Sequence[ArmTally], arms: Arms) -> tuple[Comparison, ...]:
     """Return every comparison of the arms, claim by claim."""
     found = [one for tally in tallies for one in _of_provider(tally, arms)]
-    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.objective), one.group)))
+    return tuple(sorted(found, key=lambda one: (ALL_NAMES.index(one.objective), one.group)))
 
 
 def compare_alone(tallies: Sequence[ArmTally], arms: Arms) -> tuple[Finding, ...]:
@@ -73,6 +73,23 @@ def claims_of(found: Iterable[Comparison]) -> Iterator[tuple[Claim, float]]:
     for one in found:
         if one.p_fail is not None and one.doubt is None:
             yield (one.objective, one.group), one.p_fail
+
+
+def sure_bets(bets: Mapping[Claim, float], found: Iterable[Comparison]) -> dict[Claim, float]:
+    """Return the bets without those on arms that prove nothing, however certain the difference.
+
+    That is where caches make the arms differ, and where a difference of counts is surely small.
+    """
+    sure = {
+        (one.objective, one.group)
+        for one in found
+        if one.p_fail is not None
+        and one.doubt is None
+        and (one.objective in NAMES.values() or _is_harm(one))
+    }
+    return {
+        claim: log_e for claim, log_e in bets.items() if claim[0] not in ALL_NAMES or claim in sure
+    }
 
 
 def findings(found: Iterable[Comparison], adjusted: Mapping[Claim, float]) -> tuple[Finding, ...]:

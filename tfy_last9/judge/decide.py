@@ -103,15 +103,25 @@ def _bounded(objective: Objective, tally: Tally, adjusted_p: float | None) -> Fi
         notes.append(f"needs {needed:,} more good {phrases.noun(objective)} to pass")
         if found.low > allowed:
             notes.append(_spared(found.p_fail, p_fail, alpha))
+    elif tally.turned_away > tally.total:
+        state = State.INCONCLUSIVE
+        notes.append(
+            f"{tally.turned_away:,} that failed have no such value: the few that were served say"
+            " nothing about the rest"
+        )
     else:
         notes += _doubts(allowed, tally, found)
         state = State.WARN if notes else State.PASS
     proven = _proven(state, found.low, found.high, objective.confidence)
     message = f"{_observed(objective, tally)} (budget {phrases.percent(allowed)}, {proven})"
     if tally.quantile is not None:
-        message += f"; {phrases.quantile(tally.quantile)}"
+        where = " in this run" if tally.earlier else ""
+        message += f"; {phrases.quantile(tally.quantile)}{where}"
     if found.deff > 1.0:
         message += f"; {_bursts(found)}"
+    if state is State.INCONCLUSIVE and tally.may_be_silent:
+        state, needed = State.WARN, None
+        notes.append("undecided; only a standby, of which no evidence is owed")
     made = finding_of(
         objective,
         tally,
@@ -160,6 +170,8 @@ def _observed(objective: Objective, tally: Tally) -> str:
     share = phrases.percent(tally.bad / tally.total)
     counted = f"{tally.total:,} {phrases.noun(objective)}"
     text = f"{share} of {counted} {phrases.bad_words(objective)}"
+    if tally.earlier:
+        text += f", {tally.earlier:,} of them in earlier looks"
     return f"{text}, {tally.excluded:,} excluded" if tally.excluded else text
 
 
@@ -177,7 +189,7 @@ def _silence(objective: Objective, tally: Tally) -> str:
         excluded = f"all {tally.excluded:,} {phrases.noun(objective)} were excluded"
         return f"no value to judge: {excluded} (they carry no such value)"
     if needs_last9(objective):
-        return f"Last9 shows no {phrases.noun(objective)}, although requests were sent"
+        return f"Last9 shows no {phrases.noun(objective)}, although some were expected"
     return f"no {phrases.noun(objective)} were started"
 
 

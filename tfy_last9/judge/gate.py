@@ -11,17 +11,19 @@ from itertools import chain
 from types import MappingProxyType
 
 from tfy_last9.errors import ExitCode
-from tfy_last9.judge import canary
+from tfy_last9.judge import canary, relative
 from tfy_last9.judge.advice import advice
 from tfy_last9.judge.budgets import decide_any
 from tfy_last9.judge.coverage import covered
 from tfy_last9.judge.decide import needs_last9, not_configured, not_counted, without_ledger
-from tfy_last9.judge.early import Bets, with_proofs
+from tfy_last9.judge.early import Bets, Stakes, with_kept, with_proofs
 from tfy_last9.judge.live import needs_ledger
 from tfy_last9.judge.looks import at_each_look
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
 from tfy_last9.judge.quota import quota_bound
+from tfy_last9.judge.retries import pooled
+from tfy_last9.judge.retries import told as looks_before
 from tfy_last9.judge.soundness import Obstacle, obstacles
 from tfy_last9.judge.validity import examine
 from tfy_last9.model.canary import ArmTally
@@ -66,6 +68,7 @@ def judge(
     objectives = at_each_look(objectives, manifest.scenario.policy)
     validity = examine(manifest, objectives, accounting, validity)
     told = evidence.warnings if evidence is not None else ()
+    told = (*looks_before(manifest), *told)
     if manifest.early_stop is not None:
         told = (manifest.early_stop.message, *told)
     steady = steady_loss(accounting)
@@ -73,7 +76,8 @@ def judge(
         validity, warnings=(*validity.warnings, *told, *((steady,) if steady else ()))
     )
     tallies = explained(objectives, tallies, manifest.scenario.sampling)
-    compared = _comparisons(arms, manifest)
+    tallies = pooled(objectives, tallies, manifest.retry)
+    compared = relative.comparisons(arms, manifest)
     claims = (
         claim
         for objective in objectives
@@ -86,8 +90,10 @@ def judge(
         for objective in objectives
         for finding in _findings(objective, tallies, manifest, evidence, adjusted)
     )
-    findings = with_proofs(findings, objectives, bets, manifest.scenario)
-    findings += canary.findings(compared, adjusted)
+    findings += relative.findings(compared, adjusted, manifest)
+    stakes = Stakes(tuple(objectives), manifest.scenario, with_traces=not manifest.client_only)
+    bets = canary.sure_bets(with_kept(bets, manifest.early_stop), compared)
+    findings = with_proofs(findings, stakes, bets)
     found = obstacles(manifest, objectives, accounting, validity, evidence)
     verdict = Verdict(
         run_id=manifest.run_id,
@@ -100,17 +106,13 @@ def judge(
         accounting=accounting,
         validity=validity,
         next_steps=(),
+        earlier_looks=() if manifest.retry is None else manifest.retry.runs,
     )
     if found:
         verdict = _obstructed(verdict, found)
     else:
         verdict = covered(_folded(verdict, manifest), objectives, accounting)
     return replace(verdict, next_steps=advice(verdict, manifest, evidence))
-
-
-def _comparisons(tallies: Sequence[ArmTally], manifest: Manifest) -> tuple[canary.Comparison, ...]:
-    arms = manifest.scenario.arms
-    return () if arms is None else canary.comparisons(tallies, arms)
 
 
 def fold(findings: Iterable[Finding], *, on_inconclusive: OnInconclusive) -> State:

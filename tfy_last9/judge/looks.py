@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.scenario import OnInconclusive, Phase, Policy, Scenario
+from tfy_last9.model.scenario import Arms, OnInconclusive, Phase, Policy, Scenario
 from tfy_last9.stats.planned_looks import confidence_per_look
 
 
 def shares_of_error(policy: Policy) -> int:
-    """Return among how many looks the error is shared: planned ones, and watching as one more."""
+    """Return among how many looks the error is shared: planned ones, watching as one more, in each run."""
     looks = policy.looks if policy.on_inconclusive is OnInconclusive.EXTEND else 1
-    return looks + 1 if policy.early_stop else looks
+    return (looks + 1 if policy.early_stop else looks) * (1 + policy.retries)
 
 
 def at_each_look(objectives: Iterable[Objective], policy: Policy) -> tuple[Objective, ...]:
@@ -22,6 +22,12 @@ def at_each_look(objectives: Iterable[Objective], policy: Policy) -> tuple[Objec
     return tuple(
         replace(one, confidence=confidence_per_look(one.confidence, shares)) for one in objectives
     )
+
+
+def arms_at_each_look(arms: Arms, policy: Policy) -> Arms:
+    """Return the arms with the confidence that each single look at them must have."""
+    shares = shares_of_error(policy)
+    return replace(arms, confidence=confidence_per_look(arms.confidence, shares))
 
 
 def with_stretches(scenario: Scenario) -> Scenario:

@@ -24,14 +24,14 @@ SUSPECT = 0.01
 
 
 def steady_loss(found: Accounting) -> str | None:
-    """Return a warning when undeclared losses look like sampling; None otherwise."""
+    """Return a warning when undeclared losses come evenly; None otherwise. It never offers to excuse them."""
     if found.sampling is not None or not is_steady(found.loss_profile):
         return None
     share = found.lost / found.expected_traces
     return (
-        f"{percent(share)} of the traces are missing at a constant rate over the whole run: probably"
-        " sampling at the gateway or a drop rule in Last9; if that is meant, write"
-        f" `sampling: {1.0 - share:.2g}` into the scenario"
+        f"{percent(share)} of the traces are missing at a constant rate over the whole run. A full queue"
+        " at an exporter or collector loses them so, and so do a drop rule and sampling; look there"
+        " first (docs/last9.md). The losses of this run stay losses"
     )
 
 

@@ -13,8 +13,10 @@ from tfy_last9.model.objective import (
     Composite,
     Condition,
     Objective,
+    Ratio,
     Scalar,
     Simple,
+    Threshold,
     parts,
 )
 from tfy_last9.model.provider import canonical
@@ -40,6 +42,8 @@ class Decidability:
     """Requests that can PASS with one bad among them: the smallest sensible plan."""
     seconds_needed: float | None
     """Length of the judged phases that sends `needed` requests; None without a rate."""
+    target_in_reach: float | None = None
+    """Strictest target that the planned requests can prove; None where targets do not decide."""
 
     @property
     def is_decidable(self) -> bool:
@@ -119,7 +123,18 @@ def _entry(
         needed=needed,
         needed_for_one_bad=with_one_bad,
         seconds_needed=needed / rate if rate > 0 else None,
+        target_in_reach=_target_in_reach(objective, sum(planned[name] for name in providers)),
     )
+
+
+def _target_in_reach(objective: Objective, planned: int) -> float | None:
+    """Return the target whose bound is met by `planned` good requests alone, rounded down to 0.1 %."""
+    is_share = isinstance(objective.indicator, Threshold | Ratio)
+    if not is_share or objective.slicing is not None or not planned:
+        return None
+    alpha = round(1.0 - objective.confidence, 12)
+    target = math.floor(1000.0 * alpha ** (1.0 / planned)) / 1000.0
+    return target if target > 0.0 else None
 
 
 def _needed(objective: Objective, rate_per_s: float) -> tuple[int, int]:

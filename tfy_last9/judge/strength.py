@@ -34,10 +34,10 @@ def alpha_of(objective: Objective) -> float:
 
 def measure(tally: Tally, budget: float, alpha: float) -> Strength:
     """Return the strength of a tally with at least one event; each bound is one-sided at `alpha`."""
-    deff = 1.0
+    deff = tally.least_effect
     if tally.slices is not None:
         cut = tally.slices
-        deff = design_effect(cut.size, cut.count, cut.bad, cut.bad_squares)
+        deff = max(deff, design_effect(cut.size, cut.count, cut.bad, cut.bad_squares))
     bad, total = _effective(tally.bad, deff), _effective(tally.total, deff)
     return Strength(
         deff=deff,

@@ -1,4 +1,4 @@
-"""What an answer must be like to count as good: `checks:` of a target."""
+"""What a target promises and is allowed: `checks:` on its answers, and its `quota:`."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ class Check:
     words: tuple[str, ...] = ()
     pattern: str = ""
     schema: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a target is allowed to take, as its provider or the gateway's rules say. None: not limited."""
+
+    rpm: float | None = None
+    """Requests per minute."""
+    tpm: float | None = None
+    """Tokens per minute."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.verdict import EarlierLook, Group
 
 MANIFEST_SCHEMA = 1
 EVIDENCE_SCHEMA = 1
@@ -43,6 +44,15 @@ class StoppedTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """A claim that was proven to fail while the load ran."""
+
+    objective: str
+    group: Group
+    log_e: float
+
+
+@dataclass(frozen=True, slots=True)
 class EarlyStop:
     """Why the load was ended before its schedule, by the gate itself."""
 
@@ -50,6 +60,59 @@ class EarlyStop:
     requests_saved: int
     tokens_saved: int
     """Estimated from the tokens of the requests that were sent."""
+    proven: tuple[Proven, ...] = ()
+    """What ended the load, if a failure did; never taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierCounts:
+    """What earlier looks counted of one objective in one group."""
+
+    objective: str
+    group: Group
+    total: int
+    bad: int
+    excluded: int
+    turned_away: int
+    design_effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a run remembers of the undecided runs that it repeats."""
+
+    runs: tuple[EarlierLook, ...]
+    """Oldest first."""
+    counts: tuple[EarlierCounts, ...]
+    """Of all of them together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of one provider's models, as Last9 counted them."""
+
+    provider: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastWeek:
+    """Who answered in the same window a week before: whom production should show again."""
+
+    window: Window
+    calls: tuple[Calls, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The run that another one is compared with; it was looked for before any load."""
+
+    asked: str
+    """As on the command line."""
+    run_id: str | None
+    """Its ledger is in `baseline/` of the run folder; None: there was none."""
+    why: str = ""
+    """Why there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +157,12 @@ class Manifest:
     live: bool = False
     """Production was looked at: the ledger is made of root spans, and no client recorded anything."""
     early_stop: EarlyStop | None = None
+    last_week: LastWeek | None = None
+    """Production mode, where no annotation says whom to expect; None where nobody asked."""
+    retry: Retry | None = None
+    """None for a first look."""
+    baseline: Baseline | None = None
+    """None: the run is judged alone."""
     schema: int = MANIFEST_SCHEMA
 
 
@@ -134,6 +203,27 @@ class Look:
     asked_ns: int
     roots_only: bool
     """True where it proves absence only for roots that carry the run id."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostTrace:
+    """An expected trace of which Last9 shows nothing."""
+
+    request_id: str
+    trace_id: str | None
+    """As the response named it; None where it named none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOracle:
+    """What TrueFoundry's own storage said about traces that Last9 does not show."""
+
+    asked: tuple[str, ...]
+    """Request ids of the lost traces that were asked for: at most the first 2,000."""
+    found: tuple[str, ...]
+    """Of these, the ones whose trace is there: lost between the gateway's export and Last9."""
+    error: str | None = None
+    """Why it said nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,4 +283,6 @@ class EvidenceRecord:
     """`service.name` of the gateway's spans, as asked for."""
     contents: str = ""
     """How prompts and completions were kept out, in words."""
+    oracle: SecondOracle | None = None
+    """None where nothing was lost, or no second place could be asked."""
     schema: int = EVIDENCE_SCHEMA

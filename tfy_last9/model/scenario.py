@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from tfy_last9.model.check import Check
+from tfy_last9.model.check import Check, Quota
 from tfy_last9.model.conversation import (
     FollowUp,
     Image,
@@ -23,7 +23,6 @@ class Api(StrEnum):
     CHAT = "chat"
     RESPONSES = "responses"
     MESSAGES = "messages"
-    """Anthropic."""
     GEMINI = "gemini"
     EMBEDDINGS = "embeddings"
     MCP = "mcp"
@@ -79,16 +78,6 @@ class OnInconclusive(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
-    """What a target is allowed to take, as its provider or the gateway's rules say. None: not limited."""
-
-    rpm: float | None = None
-    """Requests per minute."""
-    tpm: float | None = None
-    """Tokens per minute."""
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """One destination of traffic behind the gateway."""
 
@@ -107,12 +96,13 @@ class Target:
     """Passed through verbatim."""
     body: Mapping[str, object]
     """Merged verbatim into the request body."""
+    standby: tuple[str, ...] = ()
+    """Canonical providers of a virtual target that are called only when others fail: they may stay silent."""
     path: str | None = None
     """Path below the gateway's address; None: where the gateway has the protocol by default."""
     prompt_key: str | None = None
     """`http`: key of the body that takes the prompt's text; None: the body is sent as it is written."""
     mcp: McpScript | None = None
-    """What a session does; only with `mcp`."""
     checks: tuple[Check, ...] = ()
     quota: Quota | None = None
 
@@ -173,7 +163,6 @@ class Message:
     content: str
     image: Image | None = None
     tool_calls: tuple[ToolCall, ...] = ()
-    """What an assistant asked for."""
     tool_results: tuple[ToolResult, ...] = ()
     """What tools answered: such a message has the role `tool`."""
 
@@ -240,6 +229,16 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselinePolicy:
+    """How `gate --baseline` compares a run with a stored one."""
+
+    required: bool = True
+    """False: a missing baseline is a WARN, and a proven difference too."""
+    margins: Margins = field(default_factory=Margins)
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Run-level policy of the verdict."""
 
@@ -248,6 +247,9 @@ class Policy:
     """End the load as soon as the client's evidence proves a FAIL, or proves everything good."""
     looks: int = 5
     """Planned looks of `on-inconclusive: extend`; each may use its share of the error."""
+    retries: int = 0
+    """Times that an undecided run may be repeated (`gate --retry-of`): further planned looks."""
+    baseline: BaselinePolicy = field(default_factory=BaselinePolicy)
 
 
 @dataclass(frozen=True, slots=True)

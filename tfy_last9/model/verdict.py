@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tfy_last9.errors import ExitCode
+from tfy_last9.model.contract import ContractGap
 
 
 class State(StrEnum):
@@ -144,6 +145,14 @@ class Tally:
     """Of how many events `total` is a random sample without replacement; None for all there are."""
     unseen: int = 0
     """Of `bad`, for completeness: traces of which Last9 shows nothing at all."""
+    turned_away: int = 0
+    """Of `excluded`: events that failed before they could have a value."""
+    earlier: int = 0
+    """Of `total`: events of earlier looks that this run repeats."""
+    least_effect: float = 1.0
+    """Design effect of those events; that of the whole is at least as great."""
+    may_be_silent: bool = False
+    """A standby's group: there because it was used, and undecided is no news of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +333,15 @@ class Validity:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierLook:
+    """The answer of a run that was repeated because it was undecided."""
+
+    run_id: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer of a run: a pure function of its folder."""
 
@@ -339,3 +357,8 @@ class Verdict:
     accounting: Accounting
     validity: Validity
     next_steps: tuple[str, ...]
+    contract: tuple[ContractGap, ...] = ()
+    """Attributes that spans of the run owe and lack, largest share first. They decide nothing by themselves:
+    an SLO with `has:` makes them count."""
+    earlier_looks: tuple[EarlierLook, ...] = ()
+    """Runs that this one repeats because they were undecided, oldest first."""

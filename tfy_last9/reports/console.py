@@ -12,6 +12,7 @@ from itertools import groupby
 
 from tfy_last9.judge.phrases import percent, quantile, quantity, significant
 from tfy_last9.judge.why import burning, details
+from tfy_last9.model.contract import ContractGap
 from tfy_last9.model.verdict import (
     SEVERITY,
     Accounting,
@@ -23,12 +24,14 @@ from tfy_last9.model.verdict import (
     Verdict,
     group_text,
 )
+from tfy_last9.reports.pointers import promised_in
 
 WIDTH = 80
 EXPLAINED = 8
 """Findings that are explained one by one; the table shows all of them."""
 EXEMPLARS = 5
 LOSS_PARTS = 5
+CONTRACT_GAPS = 5
 _GROUP_WIDTH = 13
 _COMMAND = ": tfy-last9 "
 _UNIT = re.compile(r"(\d) (%|ms|s|USD)(?!\w)")
@@ -119,7 +122,7 @@ def _explanation(finding: Finding, reason: str) -> str:
     message = finding.message.removeprefix(f"{group_text(finding.group)}: ")
     said = reason.startswith(f"{finding.objective}{where}: {message}")
     detail = "see the first lines" if said else message
-    place = f"slo/{finding.path}:{finding.line}" if finding.path else "arms of the scenario"
+    place = promised_in(finding)
     return f"{finding.state} {finding.objective}{where}: {detail} ({place})"
 
 
@@ -141,6 +144,7 @@ def _books(verdict: Verdict) -> list[str]:
         *_labelled("traces", _traces(verdict.accounting)),
         *(line for text in _losses(verdict.accounting) for line in _labelled("lost", text)),
         *_labelled("lag", _lag(verdict.accounting)),
+        *(line for text in _contract(verdict.contract) for line in _labelled("contract", text)),
         *_labelled("generator", _generator(verdict.validity)),
     ]
     return lines + [line for text in verdict.validity.warnings for line in _labelled("note", text)]
@@ -187,6 +191,16 @@ def _losses(found: Accounting) -> Iterator[str]:
     if found.absent_roles:
         absent = ", ".join(f"{role} in {count:,}" for role, count in found.absent_roles)
         yield f"by span role: missing from traces that arrived: {absent}"
+
+
+def _contract(gaps: tuple[ContractGap, ...]) -> Iterator[str]:
+    for gap in gaps[:CONTRACT_GAPS]:
+        whose = f"{gap.provider} " if gap.provider else ""
+        share = percent(gap.missing / gap.total)
+        spans = f"{gap.missing:,} of {gap.total:,} {whose}{gap.span_type} spans"
+        yield f"{gap.attribute} missing on {spans} ({share})"
+    if len(gaps) > CONTRACT_GAPS:
+        yield f"and {len(gaps) - CONTRACT_GAPS} more, in verdict.json"
 
 
 def _size(part: LossPart) -> int:

@@ -13,9 +13,11 @@ from dataclasses import asdict
 from typing import Any
 
 from tfy_last9.errors import BrokenRun
+from tfy_last9.model.contract import ContractGap
 from tfy_last9.model.verdict import (
     Accounting,
     BurnRate,
+    EarlierLook,
     Exemplar,
     Finding,
     Group,
@@ -89,6 +91,8 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
                 }
             ),
             "next_steps": tuple(data["next_steps"]),
+            "contract": tuple(ContractGap(**gap) for gap in data["contract"]),
+            "earlier_looks": tuple(EarlierLook(**item) for item in data["earlier_looks"]),
         }
     )
 

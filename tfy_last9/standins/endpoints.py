@@ -32,6 +32,7 @@ class Endpoints:
         return {
             "TFY_GATEWAY_URL": self.gateway_url,
             "TFY_API_KEY": self.api_key,
+            "TFY_CONTROL_PLANE_URL": self.gateway_url,  # one process plays both hosts
             "LAST9_API_URL": self.last9_url,
             "LAST9_REFRESH_TOKEN": self.refresh_token,
             "LAST9_OTLP_ENDPOINT": self.otlp_endpoint,

@@ -17,6 +17,10 @@ BETTER = (0.75, 0.5, 0.25, 0.1, 0.01)
 """Alternatives to "bad share >= budget"."""
 STAKES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Fractions of the greatest stake that slice betting spreads its capital over."""
+EVEN = 0.5
+"""Of two arms that are equally bad, each has half of all bad events: the coin that a canary is tested by."""
+BOLD_STAKES = (0.1, 0.2, 0.4, 0.8)
+"""Fractions for a coin: there is no long wait between two bad events that a careful stake must outlast."""
 
 
 def log_e_worse(bad: float, total: float, budget: float) -> float:
@@ -40,10 +44,11 @@ class SliceBetting:
     Slices must be longer than the bursts. No binomial assumption is made within one.
     """
 
-    def __init__(self, budget: float) -> None:
+    def __init__(self, budget: float, stakes: Sequence[float] = STAKES) -> None:
         _check(budget)
         self._budget = budget
-        self._log_wealth = [0.0] * len(STAKES)
+        self._stakes = tuple(stakes)
+        self._log_wealth = [0.0] * len(stakes)
         self._greatest = 0.0
 
     def take(self, share: float) -> float:
@@ -51,7 +56,7 @@ class SliceBetting:
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"the bad share of a slice is in [0, 1], got {share}")
         edge = (share - self._budget) / self._budget
-        for place, stake in enumerate(STAKES):
+        for place, stake in enumerate(self._stakes):
             self._log_wealth[place] += math.log1p(stake * edge)
         self._greatest = max(self._greatest, self.log_e)
         return self.log_e
@@ -59,7 +64,7 @@ class SliceBetting:
     @property
     def log_e(self) -> float:
         """Log of the mean wealth over the stakes."""
-        return _log_sum(self._log_wealth) - math.log(len(STAKES))
+        return _log_sum(self._log_wealth) - math.log(len(self._stakes))
 
     @property
     def greatest_log_e(self) -> float:
@@ -67,12 +72,25 @@ class SliceBetting:
         return self._greatest
 
 
-def bet_on_slices(shares: Iterable[float], budget: float) -> float:
+def bet_on_slices(
+    shares: Iterable[float], budget: float, stakes: Sequence[float] = STAKES
+) -> float:
     """Return the greatest log E of slice betting over `shares` in order."""
-    game = SliceBetting(budget)
+    game = SliceBetting(budget, stakes)
     for share in shares:
         game.take(share)
     return game.greatest_log_e
+
+
+def bet_on_arms(shares: Iterable[float]) -> float:
+    """Return the greatest log E against "the canary is no worse", from its shares in slices, in order.
+
+    A share is that of the canary among all bad events of a slice (of equally many requests per arm on
+    average), or that of pairs whose canary is slower than the margin allows: the sign test. Both are the
+    multinomial test of Lindon and Malek (arXiv 2011.03567) for two arms, betting slice by slice and not event by
+    event, so that events may come in bursts: under "no worse" the arms could be exchanged within a slice.
+    """
+    return bet_on_slices(shares, EVEN, BOLD_STAKES)
 
 
 def _grid(bad: float, total: float, budget: float, multiples: Sequence[float]) -> float:

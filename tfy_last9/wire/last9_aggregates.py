@@ -28,9 +28,14 @@ class Group:
     """Start of the stretch of time, Unix seconds; None without a window."""
 
 
-def read_groups(rows: Sequence[object], groups: Sequence[str], name: str) -> tuple[Group, ...]:
-    """Return the groups of an answer; `groups` and `name` are the aliases that were asked for."""
-    found = tuple(_group(row, groups, name) for row in rows)
+def read_groups(
+    rows: Sequence[object], groups: Sequence[str], name: str, *, over_time: bool = False
+) -> tuple[Group, ...]:
+    """Return the groups of an answer; `groups` and `name` are the aliases that were asked for.
+
+    `over_time`: a window was asked for, so that the time of a Prometheus sample is the stretch's.
+    """
+    found = tuple(_group(row, groups, name, over_time=over_time) for row in rows)
     keys = [(group.labels, group.at_s) for group in found]
     if len(set(keys)) < len(keys):
         raise UnreadableAnswer("an aggregate shows one group twice: which count holds is unknown")
@@ -52,13 +57,16 @@ def as_count(value: float) -> int:
     return int(value)
 
 
-def _group(row: object, groups: Sequence[str], name: str) -> Group:
+def _group(row: object, groups: Sequence[str], name: str, *, over_time: bool) -> Group:
     if not isinstance(row, Mapping):
         raise UnreadableAnswer(f"an aggregate row is {type(row).__name__} and no object")
     metric = row.get("metric")
     places = [place for place in (metric, row) if isinstance(place, Mapping)]
     labels = tuple(_text(_first(places, alias)) for alias in groups)
     at = _first(places, _TIMESTAMP)
+    sample = row.get("value")
+    if at is None and over_time and isinstance(sample, list) and len(sample) == 2:  # noqa: PLR2004 - a pair
+        at = sample[0]
     return Group(labels, _number(places, row, name), None if at is None else int(_parsed(at)))
 
 

@@ -91,7 +91,7 @@ def roots_counted(service: str, run_id: str | None) -> Pipeline:
 
 def model_spans(service: str) -> Pipeline:
     """Return the query for every call of a model; `LLM` is an older name of its type."""
-    return where(all_of(*_model_conditions(service)))
+    return where(all_of(*model_conditions(service)))
 
 
 def model_spans_by_provider(service: str) -> Pipeline:
@@ -102,11 +102,12 @@ def model_spans_by_provider(service: str) -> Pipeline:
 def slow_model_spans_by_provider(service: str, operator: str, limit_ns: float) -> Pipeline:
     """Return the query that counts calls that miss a limit of their duration, by provider and status."""
     miss = COMPARISONS[operator](DURATION, limit_ns)
-    calls = where(all_of(*_model_conditions(service), miss))
+    calls = where(all_of(*model_conditions(service), miss))
     return calls.aggregate([(count(), COUNT)], PROVIDER_GROUPS)
 
 
-def _model_conditions(service: str) -> tuple[Condition, ...]:
+def model_conditions(service: str) -> tuple[Condition, ...]:
+    """Return what tells a call of a model; the service comes first."""
     is_model = any_of(
         equals_ignoring_case(SPAN_TYPE, "Model"), equals_ignoring_case(SPAN_TYPE, "LLM")
     )

@@ -17,20 +17,35 @@ from tfy_last9.wire.last9 import METADATA
 from tfy_last9.wire.last9_fields import COLUMNS, AnyField, attribute, resource
 
 ATTRIBUTES = (
-    *("tfy.span_type", "tfy.model.fqn", "tfy.model.name", "tfy.model.request_url"),
-    *("tfy.model.streaming", "tfy.request.model_name"),
+    *("tfy.span_type", "tfy.error_type", "tfy.error_message", "tfy.triggered_guardrail_fqns"),
     *(METADATA, f"{METADATA}.run_id", f"{METADATA}.request_id"),
+    *(f"tfy.request.{name}" for name in ("model_name", "tenant_name", "conversation_id")),
+    *(f"tfy.request.{name}" for name in ("created_by_subject", "created_by_subject_teams")),
+    *(f"tfy.model.{name}" for name in ("id", "name", "fqn", "request_url")),
+    *(f"tfy.model.{name}" for name in ("request_type", "streaming")),
     *(f"tfy.model.metric.{name}" for name in ("latency_in_ms", "time_to_first_token_in_ms")),
     *(f"tfy.model.metric.{name}" for name in ("inter_token_latency_in_ms", "cost_in_usd")),
     *(f"tfy.model.metric.{name}" for name in ("input_tokens", "output_tokens")),
+    *(f"tfy.model.metric.cache_{name}_input_tokens" for name in ("read", "creation")),
+    *(f"applied_{name}_rule_ids" for name in ("loadbalance", "budget", "ratelimit")),
+    *("tfy.loadbalance.first_target", "target_attempt_count"),
+    *(f"tfy.mcp_server.{name}" for name in ("id", "name", "fqn", "server_name", "method")),
+    *(f"tfy.mcp_server.{name}" for name in ("primitive_name", "error_code")),
+    "tfy.mcp_server.is_tool_call_execution_error",
+    *(f"tfy.mcp_server.metric.{name}" for name in ("latency_in_ms", "number_of_tools")),
+    *(f"tfy.guardrail.{name}" for name in ("id", "name", "fqn", "result")),
+    *(f"tfy.guardrail.applied_on_entity.{name}" for name in ("type", "name", "scope")),
+    "tfy.guardrail.metric.latency_in_ms",
     *(f"gen_ai.{name}" for name in ("provider.name", "system", "operation.name")),
     *(f"gen_ai.{name}" for name in ("request.model", "response.model")),
     *(f"gen_ai.usage.{name}" for name in ("input_tokens", "output_tokens", "prompt_tokens")),
-    *(f"gen_ai.usage.{name}" for name in ("completion_tokens", "cost_usd")),
+    *(f"gen_ai.usage.{name}" for name in ("completion_tokens", "cost_usd", "cost")),
+    *("gen_ai.response.finish_reasons", "mcp.method.name", "error.type"),
     *("http.request.method", "http.method", "http.response.status_code", "http.status_code"),
     *("url.full", "http.url", "server.address"),
 )
-"""Span attributes that identity, values and reports are read from."""
+"""Span attributes that identity, values, the contract and reports are read from; none holds a prompt or an
+answer, and identities are hashed before they are kept."""
 RESOURCES = (
     *("service.name", "deployment.environment", "deployment.environment.name", "env"),
     *("region", "cloud.region", "team", "tenant_id"),

@@ -87,6 +87,7 @@ def error_template(text: str) -> str:
     return " ".join(text.split())[:_TEMPLATE_LIMIT]
 
 
+@lru_cache(maxsize=1024)
 def bare_url(url: str) -> str:
     """Return a URL without user, query and fragment: some providers take keys in the query."""
     without_query = re.split(r"[?#]", url, maxsplit=1)[0]
@@ -110,6 +111,21 @@ def presentable(attributes: Mapping[str, object]) -> dict[str, object]:
         for key in sorted(attributes)
         if (treatment := _treatment(key)) is not _Treatment.DROP
     }
+
+
+def is_kept(key: str) -> bool:
+    """Tell whether an attribute of that name may be kept at all, if only as a hash."""
+    return _treatment(key) is not _Treatment.DROP
+
+
+def is_plain(key: str) -> bool:
+    """Tell whether a text under that name may be kept as it is."""
+    return _treatment(key) is _Treatment.KEEP
+
+
+def presented(key: str, value: object) -> object:
+    """Return what of the value of a kept attribute may be kept."""
+    return _presentable(_treatment(key), value)
 
 
 @lru_cache(maxsize=4096)

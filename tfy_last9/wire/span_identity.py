@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import orjson
@@ -40,8 +42,57 @@ _HTTP_KEYS = ("http.request.method", "http.method", "url.full", "http.url")
 _URL_IN_NAME = re.compile(r"https?://\S+")
 _VIRTUAL = "virtual-model"
 _FQN_MODEL = 5
+_FLATTENED = f"{METADATA}."
 
 Attributes = Mapping[str, object]
+
+
+_IDENTITY_KEYS = (
+    *("tfy.span_type", "tfy.model.fqn", "tfy.model.name", "tfy.model.request_url"),
+    *("tfy.request.model_name", "gen_ai.operation.name", "gen_ai.response.model"),
+    *("server.address", *_GENAI_KEYS, *_HTTP_KEYS),
+)
+"""Everything that the functions below read, apart from metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a span is, by itself."""
+
+    role: Role
+    provider: str | None
+    account: str | None
+    model: str | None
+    route: str | None
+
+
+def identity_of(parent: str | None, kind: str, name: str, attributes: Attributes) -> Identity:
+    """Return the identity of a span. A run has a few dozen, so that it is looked up first.
+
+    Of the parent only matters whether there is one.
+    """
+    seen = [(key, attributes[key]) for key in _IDENTITY_KEYS if key in attributes]
+    if all(type(value) is str for _, value in seen):
+        return _known_identity(parent and "", kind, name, *seen)
+    return _identity(parent, kind, name, attributes)
+
+
+@lru_cache(maxsize=4096)
+def _known_identity(
+    parent: str | None, kind: str, name: str, *seen: tuple[str, object]
+) -> Identity:
+    return _identity(parent, kind, name, dict(seen))
+
+
+def _identity(parent: str | None, kind: str, name: str, attributes: Attributes) -> Identity:
+    role = role_of(parent, kind, name, attributes)
+    return Identity(
+        role,
+        provider_of(role, name, attributes),
+        account_of(attributes),
+        model_of(attributes),
+        route_of(attributes),
+    )
 
 
 def role_of(parent: str | None, kind: str, name: str, attributes: Attributes) -> Role:
@@ -144,11 +195,13 @@ def metadata_of(attributes: Attributes) -> dict[str, object]:
     keys (`tfy.request.metadata.run_id`). Anything else is no metadata.
     """
     found = {
-        key.removeprefix(f"{METADATA}."): value
-        for key, value in attributes.items()
-        if key.startswith(f"{METADATA}.")
+        key.removeprefix(_FLATTENED): attributes[key]
+        for key in attributes
+        if key.startswith(_FLATTENED)
     }
-    found.update(_decoded(attributes.get(METADATA), depth=2))
+    packed = attributes.get(METADATA)
+    if packed is not None:
+        found.update(_decoded(packed, depth=2))
     return found
 
 

@@ -10,11 +10,12 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from tfy_last9.model.trace import SpanStatus
 
 _TIMESTAMP = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?"
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?"
     r"\s*(?:([Zz]|UTC)|([+-])(\d\d):?(\d\d)(?: [A-Z]{3,5})?)?"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,7 @@ _STATUSES = {
     "ERROR": SpanStatus.ERROR,
     "2": SpanStatus.ERROR,
 }
+_EXACT_STATUSES = {f"STATUS_CODE_{status.name}": status for status in SpanStatus}
 NUMERIC_PREFIXES = (
     "tfy.model.metric.",
     "tfy.mcp_server.metric.",
@@ -66,7 +68,7 @@ def parent_span_id(value: object) -> str | None:
 
 def _identifier(value: object, form: re.Pattern[str], name: str) -> str:
     text = value.strip().lower() if isinstance(value, str) else ""
-    if not form.fullmatch(text) or not text.strip("0"):
+    if not form.fullmatch(text) or text.count("0") == len(text):
         raise UnreadableValue(f"{name} is {_shown(value)}")
     return text
 
@@ -80,21 +82,27 @@ def instant_ns(value: object) -> int:
     match = _TIMESTAMP.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise UnreadableValue(f"Timestamp is {_shown(value)}")
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     try:
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        whole_s = _whole_s(match[1], match[2])
     except ValueError as error:
         raise UnreadableValue(f"Timestamp is {_shown(value)}") from error
-    since = moment - _EPOCH
-    seconds = since.days * 86_400 + since.seconds - _offset_s(match)
-    return seconds * 10**9 + int((match[7] or "").ljust(9, "0")[:9])
+    return (whole_s - _offset_s(match)) * 10**9 + int((match[3] or "").ljust(9, "0")[:9])
+
+
+@lru_cache(maxsize=4096)
+def _whole_s(date: str, clock: str) -> int:
+    """Return the Unix seconds of a date and a time of day in UTC; spans of a run share their seconds."""
+    year, month, day = map(int, date.split("-"))
+    hour, minute, second = map(int, clock.split(":"))
+    since = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - _EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 def _offset_s(match: re.Match[str]) -> int:
-    if match[9] is None:
+    if match[5] is None:
         return 0
-    offset_s = int(match[10]) * 3600 + int(match[11]) * 60
-    return -offset_s if match[9] == "-" else offset_s
+    offset_s = int(match[6]) * 3600 + int(match[7]) * 60
+    return -offset_s if match[5] == "-" else offset_s
 
 
 def duration_ns(value: object) -> int:
@@ -110,6 +118,8 @@ def duration_ns(value: object) -> int:
 
 def status(value: object) -> SpanStatus:
     """Return the status of `STATUS_CODE_ERROR`, `Error`, `ERROR`, 2 and their like; "" is unset."""
+    if isinstance(value, str) and (exact := _EXACT_STATUSES.get(value)):
+        return exact
     text = "" if value is None else str(value).strip().upper()
     found = _STATUSES.get(text.removeprefix("STATUS_CODE_"))
     if found is None:
@@ -119,8 +129,12 @@ def status(value: object) -> SpanStatus:
 
 def kind(value: object) -> str:
     """Return the span kind, lower case and without its prefix; `unspecified` when there is none."""
-    text = value.strip().lower() if isinstance(value, str) else ""
-    return text.removeprefix("span_kind_") or "unspecified"
+    return _kind(value) if isinstance(value, str) else "unspecified"
+
+
+@lru_cache(maxsize=64)
+def _kind(value: str) -> str:
+    return value.strip().lower().removeprefix("span_kind_") or "unspecified"
 
 
 def mapping(value: object, name: str) -> Mapping[str, object]:
@@ -137,13 +151,16 @@ def typed(key: str, value: object) -> object:
 
     Last9 keeps attributes in string maps, and whether numbers come back as numbers is not documented.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not has_type(key):
         return value
     if key in BOOLEAN_KEYS:
         return {"true": True, "false": False}.get(value.strip().lower(), value)
-    if key in NUMERIC_KEYS or key.startswith(NUMERIC_PREFIXES):
-        return _number(value)
-    return value
+    return _number(value)
+
+
+def has_type(key: str) -> bool:
+    """Tell whether texts under that name stand for numbers or booleans."""
+    return key in BOOLEAN_KEYS or key in NUMERIC_KEYS or key.startswith(NUMERIC_PREFIXES)
 
 
 def _number(text: str) -> object:

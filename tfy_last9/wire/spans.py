@@ -10,19 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from tfy_last9.model.trace import Role, Span, SpanStatus
-from tfy_last9.wire import span_values
+from tfy_last9.wire import privacy, span_values
 from tfy_last9.wire.last9 import METADATA
-from tfy_last9.wire.privacy import bare_url, error_template, presentable
-from tfy_last9.wire.span_identity import (
-    account_of,
-    metadata_of,
-    model_of,
-    provider_of,
-    role_of,
-    route_of,
-)
+from tfy_last9.wire.span_identity import identity_of, metadata_of
 
 _ENV_KEYS = ("deployment.environment", "deployment.environment.name", "env")
 _REGION_KEYS = ("region", "cloud.region")
@@ -62,60 +55,94 @@ def read_span(row: object) -> Span:
     if not isinstance(row, Mapping):
         raise span_values.UnreadableValue(f"expected an object, saw {type(row).__name__}")
     attributes = span_values.mapping(row.get("SpanAttributes"), "SpanAttributes")
-    resource = span_values.mapping(row.get("ResourceAttributes"), "ResourceAttributes")
+    origin = _origin(span_values.mapping(row.get("ResourceAttributes"), "ResourceAttributes"))
     parent = span_values.parent_span_id(row.get("ParentSpanId"))
     kind = span_values.kind(row.get("SpanKind"))
     name = _text(row.get("SpanName")) or ""
-    role = role_of(parent, kind, name, attributes)
+    identity = identity_of(parent, kind, name, attributes)
     message = _text(row.get("StatusMessage"))
     metadata = metadata_of(attributes)
     return Span(
         trace_id=span_values.trace_id(row.get("TraceId")),
         span_id=span_values.span_id(row.get("SpanId")),
         parent_span_id=parent,
-        name=bare_url(name) if "://" in name else name,
+        name=privacy.bare_url(name) if "://" in name else name,
         kind=kind,
-        service=_text(row.get("ServiceName")) or _text(resource.get("service.name")) or "",
+        service=_text(row.get("ServiceName")) or origin.service or "",
         status=span_values.status(row.get("StatusCode")),
-        status_message=error_template(message) if message else None,
+        status_message=privacy.error_template(message) if message else None,
         start_ns=span_values.instant_ns(row.get("Timestamp")),
         duration_ns=span_values.duration_ns(row.get("Duration")),
-        role=role,
-        provider=provider_of(role, name, attributes),
-        account=account_of(attributes),
-        model=model_of(attributes),
-        route=route_of(attributes),
-        region=_first(resource, _REGION_KEYS),
-        env=_first(resource, _ENV_KEYS),
+        role=identity.role,
+        provider=identity.provider,
+        account=identity.account,
+        model=identity.model,
+        route=identity.route,
+        region=origin.region,
+        env=origin.env,
         run_id=_label(metadata.get("run_id")),
         request_id=_label(metadata.get("request_id")),
         attributes=_kept(attributes, metadata),
-        resource=_kept_resource(resource),
+        resource=origin.kept,
     )
 
 
-def _kept_resource(resource: Mapping[str, object]) -> dict[str, str]:
-    """Return the resource attributes that may be kept; all spans of a gateway have the same few sets."""
-    if all(type(value) is str for value in resource.values()):
-        return dict(_resource_of(tuple(resource.items())))
-    return {key: _label(value) or "" for key, value in presentable(resource).items()}
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What the resource of a span says."""
+
+    service: str | None
+    region: str | None
+    env: str | None
+    kept: Mapping[str, str]
+
+
+def _origin(resource: Mapping[str, object]) -> _Origin:
+    """Read a resource; all spans of a gateway have the same few."""
+    items = tuple(resource.items())
+    if all(type(value) is str for _, value in items):
+        return _known_origin(*items)
+    return _read_origin(resource)
 
 
 @lru_cache(maxsize=1024)
-def _resource_of(items: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    kept = presentable(dict(items))
-    return tuple((key, _label(value) or "") for key, value in kept.items())
+def _known_origin(*items: tuple[str, object]) -> _Origin:
+    return _read_origin(dict(items))
+
+
+def _read_origin(resource: Mapping[str, object]) -> _Origin:
+    kept = privacy.presentable(resource)
+    return _Origin(
+        service=_text(resource.get("service.name")),
+        region=_first(resource, _REGION_KEYS),
+        env=_first(resource, _ENV_KEYS),
+        kept=MappingProxyType({key: _label(value) or "" for key, value in kept.items()}),
+    )
 
 
 def _kept(attributes: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
-    plain = {
-        key: span_values.typed(key, value)
-        for key, value in attributes.items()
-        if not key.startswith(METADATA)
-    }
+    kept: dict[str, object] = {}
+    for key, is_plain in _recipe(tuple(attributes)):
+        value = attributes[key]
+        if not (is_plain and type(value) is str):
+            value = privacy.presented(key, span_values.typed(key, value))
+        kept[key] = value
     if metadata:
-        plain[METADATA] = metadata
-    return presentable(plain)
+        kept[METADATA] = privacy.presentable(metadata)
+    return kept
+
+
+@lru_cache(maxsize=4096)
+def _recipe(keys: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    """Return which of these attributes are kept, and whether a text among them stays as it is.
+
+    The spans of a gateway have a few dozen sets of names: names are judged once and not per span.
+    """
+    return tuple(
+        (key, privacy.is_plain(key) and not span_values.has_type(key))
+        for key in sorted(keys)
+        if not key.startswith(METADATA) and privacy.is_kept(key)
+    )
 
 
 def assign_roots(spans: Iterable[Span]) -> tuple[Span, ...]:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tfy_last9.adapters.baselines import latest_pass
+from tfy_last9.adapters.baselines import NoBaseline, Wanted, is_baseline, latest_pass
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.opening import RunRequest, open_run
-from tfy_last9.errors import ConfigurationError
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -29,6 +28,10 @@ def run(tmp_path):
     return make
 
 
+def by(folder):
+    return Wanted.by(folder.read_manifest())
+
+
 def test_the_newest_passing_run_of_the_same_traffic_is_found(run, tmp_path):
     run("z-old", 1)
     expected = run("a-new", 2)
@@ -39,7 +42,7 @@ def test_the_newest_passing_run_of_the_same_traffic_is_found(run, tmp_path):
     run("ledger-only", 7, client_only=True)
     run("unjudged", 8, None)
     canary = run("canary", 9)
-    assert latest_pass(tmp_path, canary) == expected
+    assert latest_pass(tmp_path, by(canary)) == expected
 
 
 def test_limits_alone_do_not_make_runs_incomparable(run, tmp_path):
@@ -49,28 +52,56 @@ def test_limits_alone_do_not_make_runs_incomparable(run, tmp_path):
     manifest = canary.read_manifest()
     limits = replace(manifest.scenario.limits, users=7)
     canary.write_manifest(replace(manifest, scenario=replace(manifest.scenario, limits=limits)))
-    assert latest_pass(tmp_path, canary) == expected
+    assert latest_pass(tmp_path, by(canary)) == expected
 
 
 def test_a_broken_folder_does_not_hide_the_others(run, tmp_path):
     expected = run("old", 1)
     run("broken", 3).manifest_path.write_text("{")
     run("torn", 4).verdict_path.write_text("[")
-    assert latest_pass(tmp_path, run("canary", 5)) == expected
+    assert latest_pass(tmp_path, by(run("canary", 5))) == expected
 
 
 def test_a_run_is_not_its_own_baseline(run, tmp_path):
-    with pytest.raises(ConfigurationError, match=r"of 0 other run\(s\)"):
-        latest_pass(tmp_path, run("canary", 1))
+    with pytest.raises(NoBaseline, match=r"of 0 other run\(s\)"):
+        latest_pass(tmp_path, by(run("canary", 1)))
 
 
 def test_what_was_there_instead_is_said(run, tmp_path):
     run("other-seed", 1, seed=2)
     run("failed", 2, "FAIL")
-    with pytest.raises(ConfigurationError, match="1 passed and 1 had the same scenario"):
-        latest_pass(tmp_path, run("canary", 3))
+    with pytest.raises(NoBaseline, match="1 passed and 1 had the same scenario"):
+        latest_pass(tmp_path, by(run("canary", 3)))
 
 
 def test_a_folder_that_is_not_there_is_named(run, tmp_path):
-    with pytest.raises(ConfigurationError, match="there is no folder"):
-        latest_pass(tmp_path / "none", run("canary", 1))
+    with pytest.raises(NoBaseline, match="there is no folder"):
+        latest_pass(tmp_path / "none", by(run("canary", 1)))
+
+
+RELATIVE = {"objective": "baseline", "state": "NO_DATA"}
+OWN = {"objective": "client-errors", "state": "PASS"}
+
+
+@pytest.mark.parametrize(
+    ("state", "reason_code", "findings", "expected"),
+    [
+        ("NO_DATA", "no_data", [OWN, RELATIVE], True),
+        ("WARN", "passed_with_warnings", [OWN, RELATIVE], True),
+        ("NO_DATA", "no_data", [OWN | {"state": "NO_DATA"}, RELATIVE], False),
+        ("NO_DATA", "no_data", [OWN | {"state": "WARN"}, RELATIVE], False),
+        ("NO_DATA", "no_expected_traces", [OWN, RELATIVE], False),
+        ("NO_DATA", "uncovered", [OWN, RELATIVE], False),
+        ("FAIL", "objective_failed", [OWN, RELATIVE | {"state": "FAIL"}], False),
+        ("NO_DATA", "no_data", [], False),
+        ("WARN", "passed_with_warnings", [OWN | {"state": "WARN"}], False),
+    ],
+)
+def test_a_run_that_lacked_only_a_baseline_is_the_first_one(
+    run, state, reason_code, findings, expected
+):
+    """Else a gate that asks for a baseline could never get one."""
+    folder = run("first", 1, None)
+    document = {"state": state, "reason_code": reason_code, "findings": findings}
+    folder.verdict_path.write_text(json.dumps(document))
+    assert is_baseline(folder) is expected

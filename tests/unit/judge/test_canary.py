@@ -9,7 +9,7 @@ from judge_builders import latency, manifest, scenario, tally, verdict
 from tfy_last9.judge.canary import compare_alone
 from tfy_last9.judge.gate import judge
 from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
-from tfy_last9.model.scenario import Arm, Arms, Margins
+from tfy_last9.model.scenario import Arm, Arms, Margins, OnInconclusive, Policy
 from tfy_last9.model.verdict import State
 from tfy_last9.stats.shift import STEP
 
@@ -148,6 +148,28 @@ def test_arms_decide_the_run_together_with_its_objectives():
     assert worse.state is State.FAIL
     assert worse.reason.startswith("canary-total, openai: +")
     assert "--where provider=openai --where arm=canary --slowest 5" in worse.next_steps[0]
+
+
+def test_harm_that_was_proven_while_the_load_ran_fails_the_canary():
+    """Unless caches differ, or the difference, however certain, is surely within the margin."""
+    with_arms = replace(scenario(), arms=ARMS, policy=Policy(OnInconclusive.FAIL, early_stop=True))
+    healthy = verdict([latency()], {"ttft": (tally(5),)})
+    claim = ("canary-total", (("provider", "openai"),))
+
+    def state(arms, log_e):
+        told = judge(
+            *(manifest(scenario=with_arms), [latency()], {"ttft": (tally(5),)}),
+            *(healthy.accounting, healthy.validity, evidence_of(), (arms,), {claim: log_e}),
+        )
+        return next(one.state for one in told.findings if one.objective == "canary-total")
+
+    close = arm_tally(factor=1.1, n=200)
+    assert state(close, 1.0) is State.INCONCLUSIVE
+    assert state(close, 9.0) is State.FAIL
+    cached = replace(
+        close, baseline=replace(close.baseline, cached_tokens=close.baseline.input_tokens)
+    )
+    assert state(cached, 9.0) is State.INCONCLUSIVE
 
 
 def evidence_of():

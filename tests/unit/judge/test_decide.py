@@ -162,3 +162,11 @@ def test_losing_a_trace_never_improves_completeness(count):
     missing, total = count
     before, after = (decide(completeness(), tally(k, total)) for k in (missing, missing + 1))
     assert SEVERITY[after.state] >= SEVERITY[before.state]
+
+
+def test_a_standby_that_was_hardly_called_is_a_warning_and_can_still_fail():
+    few = decide(span_latency(), tally(0, 5, may_be_silent=True))
+    assert (few.state, few.requests_needed) == (State.WARN, None)
+    assert "only a standby" in few.message
+    assert decide(span_latency(), tally(500, 1000, may_be_silent=True)).state is State.FAIL
+    assert decide(span_latency(), tally(0, 5)).state is State.INCONCLUSIVE

@@ -168,7 +168,7 @@ def test_the_next_step_of_a_latency_failure_shows_the_slowest_traces_of_that_gro
     quantile = Quantile(0.95, 2000.0, 1900.0, 2100.0, "ms")
     found = judged({"ttft": (tally(500, group="gemini", quantile=quantile),)})
     command = "tfy-last9 traces r1 --where provider=gemini --slowest 5"
-    assert found.next_steps == (f"see the worst ones: {command}",)
+    assert found.next_steps == (f"see what broke ttft, gemini: {command}",)
 
 
 def test_the_next_step_of_an_undecided_run_is_a_longer_one():
@@ -176,7 +176,7 @@ def test_the_next_step_of_an_undecided_run_is_a_longer_one():
     (step,) = found.next_steps
     assert step == (
         "send 29 more requests to decide ttft, gemini:"
-        " judge about 40 s instead of 20 s, at the same rate"
+        " judge about 40 s instead of 20 s (--duration 40s), at the same rate"
     )
 
 
@@ -190,8 +190,32 @@ def test_missing_traces_lead_to_the_missing_ones_and_to_fetching_again():
     )
     assert found.next_steps == (
         "traces may still arrive; fetch the evidence again: tfy-last9 collect r1",
-        "see the worst ones: tfy-last9 traces r1 --where provider=openai --missing",
+        "see what broke completeness, openai: tfy-last9 traces r1 --where provider=openai --missing",
     )
+
+
+def test_what_is_broken_whatever_arrives_comes_before_what_may_still_arrive():
+    lost = accounting(joined=900, lost=100, complete=900)
+    quantile = Quantile(0.95, 2000.0, 1900.0, 2100.0, "ms")
+    found = verdict(
+        [completeness(), latency()],
+        {"completeness": (tally(100),), "ttft": (tally(500, quantile=quantile),)},
+        accounting=lost,
+        evidence=evidence(settled=False),
+    )
+    assert [step.partition(":")[0] for step in found.next_steps] == [
+        "see what broke ttft, openai",
+        "traces may still arrive; fetch the evidence again",
+        "see what broke completeness, openai",
+    ]
+
+
+def test_two_objectives_that_lead_to_one_command_name_it_once():
+    found = verdict(
+        [replace(errors(), name="one"), replace(errors(), name="two")],
+        {"one": (tally(500),), "two": (tally(500),)},
+    )
+    assert len(found.next_steps) == 1
 
 
 def test_silence_of_last9_leads_to_the_doctor():

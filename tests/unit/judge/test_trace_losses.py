@@ -38,11 +38,12 @@ def test_few_losses_short_runs_and_total_losses_have_no_pattern(profile):
     assert not is_steady(profile)
 
 
-def test_an_undeclared_constant_rate_is_reported_as_probable_sampling():
+def test_an_undeclared_constant_rate_is_reported_and_never_offered_to_be_declared_away():
     text = steady_loss(lossy(EVEN))
     assert "constant rate" in text
-    assert "drop rule" in text
-    assert "`sampling: 0.9`" in text
+    assert "full queue" in text
+    assert "sampling:" not in text
+    assert "stay losses" in text
 
 
 def test_declared_sampling_is_no_news():

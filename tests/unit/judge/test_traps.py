@@ -213,3 +213,15 @@ def test_what_is_unseen_within_the_budget_or_judged_elsewhere_is_no_matter():
     assert on_ledger.state is State.PASS
     sampled = replace(accounting(joined=400, lost=600, complete=400), sampling=0.4)
     assert verdict([span_latency()], spans, accounting=sampled).state is State.PASS
+
+
+def test_the_few_that_were_served_do_not_pass_for_the_many_that_were_refused():
+    """Survivorship: with most requests rejected, a latency SLO alone must not let the run through."""
+    few = tally(total=200, excluded=800, turned_away=800)
+    found = verdict([latency()], {"ttft": (few,)})
+    assert (found.state, found.exit_code) == (State.INCONCLUSIVE, 21)
+    assert "800 that failed" in found.reason
+    slow = verdict([latency()], {"ttft": (replace(few, bad=100),)})
+    assert slow.state is State.FAIL, "what is proven bad stays proven"
+    unasked = tally(total=200, excluded=800)
+    assert verdict([latency()], {"ttft": (unasked,)}).state is State.WARN

@@ -201,6 +201,34 @@ def test_a_waterfall_shows_client_gateway_attempts_and_provider_in_order():
     assert "error upstream closed" in text
 
 
+def test_the_headline_of_a_failure_is_the_promise_that_broke_and_for_whom():
+    headline = words(page().split("<h1")[1].split("</h1>")[0])
+    assert "Broken for anthropic: p95 time to first token <= 1500 ms" in headline.replace(
+        "&lt;", "<"
+    )
+    assert "at least one critical" not in headline.lower()
+
+
+def test_an_invalid_run_says_once_that_nothing_is_concluded():
+    first = "nothing can be said about the objectives: generator saturated"
+    reason = page(replace(INVALID, reason=first)).split('class="reason">')[1].split("</p>")[0]
+    assert reason == "generator saturated"
+
+
+def test_errors_fail_somewhere_and_lose_no_time():
+    why = Why(
+        where=(("seen", (Portion("ok", 1.0),)),),
+        stages=(Portion("provider wait", 1.0),),
+        first_bad_minute=None,
+        lifts=(),
+    )
+    told = replace(VERDICT, findings=tuple(replace(one, why=why) for one in VERDICT.findings))
+    text = words(page(told))
+    assert "Failed in: provider wait" in text
+    assert "Lost time" not in text
+    assert "seen ok" not in text  # slow ones: it says nothing
+
+
 def test_what_is_not_well_is_gathered_by_group():
     text = words(page().split("Do next")[0])
     assert "What is not well" in text

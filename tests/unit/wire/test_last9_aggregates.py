@@ -66,3 +66,11 @@ def test_nothing_counted_is_none():
 def test_a_count_is_whole_and_not_negative(value):
     with pytest.raises(UnreadableAnswer):
         as_count(value)
+
+
+def test_the_time_of_a_sample_is_the_stretch_only_where_a_window_was_asked_for():
+    row = {"metric": {"provider": "openai"}, "value": [1795417260, "61"]}
+    (group,) = read_groups([row], ["provider"], "n", over_time=True)
+    assert (group.at_s, group.value) == (1795417260, 61.0)
+    (group,) = read_groups([row], ["provider"], "n")
+    assert group.at_s is None

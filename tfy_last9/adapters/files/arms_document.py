@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJson
 
 from tfy_last9.adapters.files.complaints import shown
 from tfy_last9.adapters.files.scenario_parts import BodyKey, HeaderName, HeaderValue, Model, Part
-from tfy_last9.model.scenario import Arm, Arms, Margins
+from tfy_last9.model.scenario import Arm, Arms, BaselinePolicy, Margins
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
 
@@ -58,6 +58,14 @@ class MarginsPart(Part):
     errors: Percent = 0.01
 
 
+class BaselinePart(Part):
+    """How `gate --baseline` compares a run with a stored one."""
+
+    required: bool = True
+    margins: MarginsPart = MarginsPart()
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+
+
 class ArmsPart(Part):
     """Two arms for the same traffic."""
 
@@ -73,14 +81,22 @@ CacheName = Literal["as-is", "cold", "warm"]
 
 def arms_of(part: ArmsPart) -> Arms:
     """Return the arms as the model knows them."""
-    margins = part.margins
     return Arms(
         baseline=_arm("baseline", part.baseline),
         canary=_arm("canary", part.canary),
         mirror=part.mirror,
-        margins=Margins(margins.latency, margins.tail, margins.errors),
+        margins=_margins(part.margins),
         confidence=part.confidence,
     )
+
+
+def baseline_of(part: BaselinePart) -> BaselinePolicy:
+    """Return how a run is compared with a stored one."""
+    return BaselinePolicy(part.required, _margins(part.margins), part.confidence)
+
+
+def _margins(part: MarginsPart) -> Margins:
+    return Margins(part.latency, part.tail, part.errors)
 
 
 def arm_faults(part: ArmsPart, targets: list[str]) -> list[tuple[tuple[str, ...], str]]:

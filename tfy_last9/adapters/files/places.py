@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tfy_last9.adapters.files.nearest import nearest_path
 from tfy_last9.errors import FileProblem
 
 Trail = tuple[str | int, ...]
@@ -131,7 +132,9 @@ def read_documents(path: Path) -> tuple[list[Document], list[FileProblem]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return [], [FileProblem(shown, 0, 0, "there is no such file")]
+        meant = nearest_path(path)
+        suggestion = f"did you mean {meant}?" if meant is not None else None
+        return [], [FileProblem(shown, 0, 0, "there is no such file", suggestion)]
     except (OSError, UnicodeDecodeError) as error:
         return [], [FileProblem(shown, 0, 0, f"cannot be read as UTF-8 text: {error}")]
     documents: list[Document] = []

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from tfy_last9.adapters.files.arms_document import arm_faults, arms_of
+from tfy_last9.adapters.files.arms_document import arm_faults, arms_of, baseline_of
 from tfy_last9.adapters.files.arrivals_document import read_offsets, shape_of
 from tfy_last9.adapters.files.complaints import complaints
 from tfy_last9.adapters.files.places import Document, read_documents
@@ -198,7 +198,13 @@ def _scenario(document: ScenarioDocument) -> Scenario:
 
 
 def _policy(part: PolicyPart) -> Policy:
-    return Policy(OnInconclusive(part.on_inconclusive), part.early_stop, part.looks)
+    return Policy(
+        OnInconclusive(part.on_inconclusive),
+        part.early_stop,
+        part.looks,
+        part.retries,
+        baseline_of(part.baseline),
+    )
 
 
 def _target(part: TargetPart) -> Target:
@@ -224,6 +230,7 @@ def _target(part: TargetPart) -> Target:
         mcp=mcp_of(part.mcp),
         checks=checks_of(part.checks),
         quota=quota_of(part.quota),
+        standby=tuple(dict.fromkeys(str(canonical(name)) for name in part.standby)),
     )
 
 

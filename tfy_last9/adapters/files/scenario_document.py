@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from tfy_last9.adapters.files.arms_document import ArmsPart, CacheName
+from tfy_last9.adapters.files.arms_document import ArmsPart, BaselinePart, CacheName
 from tfy_last9.adapters.files.arrivals_document import ArrivalsPart
 from tfy_last9.adapters.files.prompt_document import PromptPart, SessionsPart
 from tfy_last9.adapters.files.scenario_parts import (
@@ -27,6 +27,7 @@ from tfy_last9.adapters.files.scenario_parts import (
     Text,
 )
 from tfy_last9.adapters.files.target_parts import ChecksPart, McpPart, Path, QuotaPart, Server
+from tfy_last9.model.provider import canonical
 
 
 class TargetPart(Part):
@@ -36,6 +37,7 @@ class TargetPart(Part):
     model: Model | None = None
     provider: Text | None = None
     may_reach: Annotated[list[Text], Field(min_length=1)] | None = None
+    standby: list[Text] = Field(default_factory=list)
     api: Literal["chat", "responses", "messages", "gemini", "embeddings", "mcp", "http"] = "chat"
     stream: bool | None = None
     weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
@@ -57,6 +59,23 @@ class TargetPart(Part):
             raise ValueError(
                 f'target "{self.name}" needs provider, or may_reach with the providers'
                 " a virtual model may choose from; not both"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _standbys_are_others(self) -> TargetPart:
+        if self.standby and self.may_reach is None:
+            raise ValueError(
+                f'target "{self.name}" has standby providers and no may_reach: only a virtual model'
+                " can fall back"
+            )
+        both = {canonical(name) for name in self.may_reach or ()} & {
+            canonical(name) for name in self.standby
+        }
+        if both:
+            raise ValueError(
+                f'target "{self.name}" names {", ".join(sorted(both))} in may_reach, whose evidence is'
+                " expected, and in standby, which may stay silent; leave it in one"
             )
         return self
 
@@ -96,6 +115,8 @@ class PolicyPart(Part):
     ] = "fail"
     early_stop: Annotated[bool, Field(alias="early-stop")] = False
     looks: Annotated[int, Field(ge=2, le=20)] = 5
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    baseline: BaselinePart = BaselinePart()
 
 
 class ScenarioDocument(Part):

@@ -10,9 +10,8 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tfy_last9.adapters.files.complaints import shown
 from tfy_last9.adapters.files.scenario_parts import Part, Text
-from tfy_last9.model.check import Check, CheckKind
+from tfy_last9.model.check import Check, CheckKind, Quota
 from tfy_last9.model.conversation import McpCall, McpScript
-from tfy_last9.model.scenario import Quota
 
 
 def _pattern(value: str) -> str:

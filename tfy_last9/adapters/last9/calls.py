@@ -10,6 +10,7 @@ import copy
 import logging
 import random
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -17,12 +18,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tfy_last9.errors import BackendUnavailable
+from tfy_last9.errors import BackendUnavailable, ConfigurationError
 from tfy_last9.ports import Clock
 from tfy_last9.wire.last9 import error_text
 from tfy_last9.wire.last9_token import is_loopback
 
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
+_REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds; a heavy query may take long, Last9's own command line client waits 60 s."""
 _REQUEST_TIMEOUT, _TOO_MANY, _SERVER_ERROR, _NOT_SUPPORTED = 408, 429, 500, 501
@@ -75,6 +77,13 @@ class Answer:
     location: str | None
     """Where a redirect points, without its query."""
     retry_after: str | None = None
+    request_id: str | None = None
+    """What Last9's support asks for, where the answer names it."""
+
+    @property
+    def mark(self) -> str:
+        """Return the request id as the end of a message; empty where there is none."""
+        return f" (request id {self.request_id})" if self.request_id else ""
 
     @property
     def ok(self) -> bool:
@@ -93,18 +102,16 @@ class Caller:
         transport: httpx.BaseTransport | None = None,
         retry: Retry | None = None,
         jitter: random.Random | None = None,
+        service: str = "Last9",
     ) -> None:
         _quieten()
+        self._service = service
         self._clock = clock
         self._retry = retry or Retry()
         self._jitter = jitter or random.Random()
         self._secrets: list[str] = []
-        self._http = httpx.Client(
-            transport=transport,
-            timeout=_TIMEOUT,
-            follow_redirects=False,
-            trust_env=not is_loopback(base_url) or base_url.startswith("https:"),
-        )
+        is_remote = not is_loopback(base_url) or base_url.startswith("https:")
+        self._http = _connections(transport, trust_env=is_remote)
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,6 +175,7 @@ class Caller:
                     _body(response, call),
                     _place(response.headers.get("Location")),
                     response.headers.get("Retry-After"),
+                    _request_id(response.headers),
                 )
         except httpx.HTTPError as error:
             return None, error
@@ -181,15 +189,34 @@ class Caller:
         if answer is None:
             cause = self.redacted(f"{type(failure).__name__}: {failure}")
             return BackendUnavailable(
-                f"Last9 did not answer {place}, tried {tries}: {cause}",
-                hint="check the network, a proxy, and LAST9_API_URL if it is set",
+                f"{self._service} did not answer {place}, tried {tries}: {cause}",
+                hint="check the network, a proxy, and its address where that is set by hand",
             )
         text = self.redacted(error_text(answer.body))
-        message = f"Last9 answered {answer.status} to {place}, tried {tries}: {text}"
+        message = f"{self._service} answered {answer.status} to {place}, tried {tries}: {text}{answer.mark}"
         if _is_too_heavy(answer):
             return QueryTooHeavy(message, hint="ask for a shorter time range")
         hint = "try again later; for a 502 page, check LAST9_REGION: a wrong region answers so"
         return BackendUnavailable(message, hint=hint)
+
+
+def _connections(transport: httpx.BaseTransport | None, *, trust_env: bool) -> httpx.Client:
+    """Return a client that follows no redirect; `trust_env` heeds proxies and own authorities."""
+    try:
+        return httpx.Client(
+            transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=trust_env
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}",
+            hint="it should name a PEM file with certificates of authorities",
+        ) from error
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # The cause would show the address, and addresses of proxies hold passwords.
+        raise ConfigurationError(
+            "HTTPS_PROXY (or HTTP_PROXY, ALL_PROXY) is not the address of an HTTP proxy",
+            hint="expected something like http://proxy.example:3128",
+        ) from None
 
 
 def _body(response: httpx.Response, call: Call) -> bytes:
@@ -203,6 +230,12 @@ def _body(response: httpx.Response, call: Call) -> bytes:
                 hint="lower LAST9_PAGE_LIMIT",
             )
     return b"".join(pieces)
+
+
+def _request_id(headers: httpx.Headers) -> str | None:
+    """Return the id of a request from the headers that Last9's own client looks at (errors.go)."""
+    found = headers.get("X-Request-ID") or headers.get("X-Correlation-ID") or ""
+    return found if _REQUEST_ID.fullmatch(found) else None
 
 
 def _place(location: str | None) -> str | None:

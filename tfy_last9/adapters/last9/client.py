@@ -234,7 +234,7 @@ class Last9Client:
 
     def _refusal(self, answer: Answer, what: str, *, write: bool = False) -> TfyError:
         text = self._caller.redacted(last9.error_text(answer.body))
-        message = f"Last9 answered {answer.status} to {what}: {text}"
+        message = f"Last9 answered {answer.status} to {what}: {text}{answer.mark}"
         if answer.status == _UNAUTHORISED or _token_is_stale(answer):
             return CredentialRefused(message, hint="LAST9_REFRESH_TOKEN may have been revoked")
         scope = "write" if write else "read"
@@ -246,6 +246,8 @@ class Last9Client:
         if answer.location:
             message += f" (a redirect to {answer.location}, not followed: the token would go along)"
         hint = "check LAST9_API_URL, LAST9_ORG and LAST9_REGION"
+        if "limit" in text.lower():
+            hint = f"lower LAST9_PAGE_LIMIT (now {self._settings.page_limit})"
         if answer.status in _NOT_UNDERSTOOD:
             return QueryRefused(message, hint=hint)
         return BackendUnavailable(message, hint=hint)

@@ -6,14 +6,15 @@ every call at the gateway, so that it is only used while nobody else's requests 
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tfy_last9.adapters.last9.client import Last9Client
 from tfy_last9.errors import BackendUnavailable, HarnessError
-from tfy_last9.model.objective import Book, Objective, Ratio, Threshold
+from tfy_last9.model.objective import Book, Objective, Operator, Ratio, Threshold
 from tfy_last9.model.run import Counted, Window
-from tfy_last9.model.trace import Role
+from tfy_last9.model.trace import Role, Span
 from tfy_last9.wire import span_values
 from tfy_last9.wire.last9 import UnreadableAnswer
 from tfy_last9.wire.last9_aggregates import as_count, read_count, read_groups
@@ -30,6 +31,13 @@ from tfy_last9.wire.span_identity import provider_of
 NONE = "(none)"
 _KEYS = ("tfy.model.fqn", "tfy.model.name", "gen_ai.provider.name", "gen_ai.system")
 _NS_PER_MS = 1_000_000
+_MISSES: dict[Operator, Callable[[float, float], bool]] = {
+    Operator.LTE: operator.gt,
+    Operator.LT: operator.ge,
+    Operator.GTE: operator.lt,
+    Operator.GT: operator.le,
+}
+"""A bad value misses what an objective's operator promises."""
 
 Calls = Counter[tuple[str, str]]
 """Calls of a model by provider and status."""
@@ -63,22 +71,30 @@ class Counting:
         own = self._count(roots_counted(self._service, run_id), window)
         return 0 < own == self._count(roots_counted(self._service, None), window)
 
-    def objectives(self, objectives: Iterable[Objective], window: Window) -> tuple[Counted, ...]:
-        """Return the counts of the objectives that Last9 can count."""
+    def objectives(
+        self, objectives: Iterable[Objective], window: Window, also: Sequence[Span] = ()
+    ) -> tuple[Counted, ...]:
+        """Return the counts of the objectives that Last9 can count; `also` are calls outside the window."""
         wanted = [objective for objective in objectives if is_countable(objective)]
         if not wanted:
             return ()
-        calls = self._calls(model_spans_by_provider(self._service), window)
+        calls = self._calls(model_spans_by_provider(self._service), window) + _calls_of(also)
         return tuple(
-            counted for objective in wanted for counted in self._counted(objective, calls, window)
+            counted
+            for objective in wanted
+            for counted in self._counted(objective, calls, window, also)
         )
 
-    def _counted(self, objective: Objective, calls: Calls, window: Window) -> list[Counted]:
+    def _counted(
+        self, objective: Objective, calls: Calls, window: Window, also: Sequence[Span]
+    ) -> list[Counted]:
         indicator = objective.indicator
         if isinstance(indicator, Threshold):
             limit_ns = indicator.limit * _NS_PER_MS
             query = slow_model_spans_by_provider(self._service, indicator.op.value, limit_ns)
-            bad = _by_provider(self._calls(query, window), errors=False)
+            misses = _MISSES[indicator.op]
+            missed = _calls_of(span for span in also if misses(span.duration_ns, limit_ns))
+            bad = _by_provider(self._calls(query, window) + missed, errors=False)
             total, excluded = _by_provider(calls, errors=False), _by_provider(calls, errors=True)
         else:
             bad = _by_provider(calls, errors=True)
@@ -100,10 +116,7 @@ class Counting:
         try:
             for group in read_groups(rows, names, COUNT):
                 *identity, status = group.labels
-                attributes = {
-                    key: value for key, value in zip(_KEYS, identity, strict=True) if value
-                }
-                provider = provider_of(Role.MODEL, "", attributes) or NONE
+                provider = _provider(dict(zip(_KEYS, identity, strict=True)))
                 found[provider, span_values.status(status).value] += as_count(group.value)
         except (UnreadableAnswer, span_values.UnreadableValue) as error:
             raise BackendUnavailable(
@@ -122,6 +135,16 @@ class Counting:
     def _rows(self, query: Pipeline, window: Window) -> list[object]:
         start_s, end_s = window.start_ns // 10**9, -(-window.end_ns // 10**9)
         return self._client.query(query.document(), start_s, end_s, self._limit)
+
+
+def _calls_of(spans: Iterable[Span]) -> Calls:
+    return Counter((_provider(span.attributes), span.status.value) for span in spans)
+
+
+def _provider(attributes: Mapping[str, object]) -> str:
+    """Return the provider by the attributes that are grouped by, and no others."""
+    given = {key: value for key in _KEYS if (value := attributes.get(key))}
+    return provider_of(Role.MODEL, "", given) or NONE
 
 
 def _by_provider(calls: Calls, *, errors: bool) -> Counter[str]:

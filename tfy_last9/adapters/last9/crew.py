@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Question = TypeVar("Question")
+Asked_co = TypeVar("Asked_co", covariant=True)
 Result = TypeVar("Result")
+
+
+class Questions(Protocol[Asked_co]):
+    """What is still to be asked; a `deque` is one."""
+
+    def __len__(self) -> int: ...
+
+    def popleft(self) -> Asked_co:
+        """Take the next question."""
+        ...
 
 
 class Crew:
@@ -20,7 +31,7 @@ class Crew:
         self._size = size
 
     def ordered(
-        self, todo: deque[Question], job: Callable[[Question], Callable[[], Result]]
+        self, todo: Questions[Question], job: Callable[[Question], Callable[[], Result]]
     ) -> Iterator[tuple[Question, Result]]:
         """Yield every question of `todo` with its answer; the caller may push more in front meanwhile.
 

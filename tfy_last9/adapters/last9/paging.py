@@ -8,9 +8,8 @@ again, its size is the server's cap and counts as "full" from then on.
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tfy_last9.adapters.last9.calls import QueryTooHeavy
@@ -28,8 +27,6 @@ _PAD_S = 1
 begins a second early. The book knows a span that it has already."""
 _TRUSTED_ROWS = 100
 """Answers up to this size are taken to be below any server's cap."""
-_MOST_PARTS = 32
-"""Of one split: a burst must not turn an empty hour into hundreds of queries."""
 _FILL = 0.85
 """Share of the limit that an answer is meant to bring, overlap included: traffic is never even."""
 
@@ -111,6 +108,52 @@ class Cap:
         return rows >= (self.cap or self.limit)
 
 
+class Todo:
+    """Slices still to be asked for, oldest first, each cut to what will probably fit into one answer.
+
+    What fits is known from the answers so far. The rest of a slice stays together, so that a burst does
+    not turn a quiet hour after it into hundreds of questions.
+    """
+
+    def __init__(self, parts: Iterable[Slice], cap: Cap) -> None:
+        self._parts = deque(parts)
+        self._cap = cap
+        self._rows_per_s = 0.0
+        self._widest_s = _WIDEST_S
+
+    def __len__(self) -> int:
+        parts = len(self._parts)
+        return 2 if parts == 1 and self._fitting_s() < self._parts[0].seconds else parts
+
+    def popleft(self) -> Slice:
+        """Take the next slice to ask for."""
+        part = self._parts.popleft()
+        fitting_s = self._fitting_s()
+        if fitting_s >= part.seconds:
+            return part
+        cut_s = part.start_s + fitting_s
+        self._parts.appendleft(Slice(cut_s, part.end_s))
+        return Slice(part.start_s, cut_s)
+
+    def put_back(self, parts: Sequence[Slice]) -> None:
+        """Ask for these next."""
+        self._parts.extendleft(reversed(parts))
+
+    def refuse(self, seconds: int) -> None:
+        """Remember that so many seconds were too heavy for one answer."""
+        self._widest_s = min(self._widest_s, max(1, seconds // 2))
+
+    def learn(self, seconds: float, rows: int) -> None:
+        """Remember how dense the traffic was in the latest answer."""
+        self._rows_per_s = rows / seconds
+
+    def _fitting_s(self) -> int:
+        fill = _FILL * (self._cap.cap or self._cap.limit)
+        if not self._rows_per_s:
+            return self._widest_s
+        return max(1, min(self._widest_s, int(fill / self._rows_per_s - _PAD_S)))
+
+
 class Pager:
     """Reads windows completely, several slices at a time."""
 
@@ -127,22 +170,25 @@ class Pager:
 
     def stream(self, ask: Ask, window: Window) -> Iterator[Piece]:
         """Yield everything in the window slice by slice; holds a few answers at a time."""
-        todo = deque(slices(_padded(window)))
+        todo = Todo(slices(_padded(window)), self._cap)
 
         def job(part: Slice) -> Callable[[], Reading | None]:
             return lambda: self._tried(ask, part)
 
         for part, reading in self._crew.ordered(todo, job):
             if reading is None:
-                todo.extendleft(reversed(part.split(2)))
+                todo.refuse(part.seconds)
+                todo.put_back(part.split(2))
             elif self._cap.is_full(reading.rows):
+                todo.learn(_covered_s(part, reading), reading.rows)
                 if part.seconds == 1:
                     yield self._bare(ask, part, reading)
                 else:
-                    todo.extendleft(reversed(part.split(_parts(part, reading))))
+                    todo.put_back(part.split(2))
             elif reading.rows > self._cap.proven and part.seconds > 1:
                 yield from self._prove(ask, part, reading)
             else:
+                todo.learn(part.seconds + _PAD_S, reading.rows)
                 yield Piece(part, reading)
 
     def _tried(self, ask: Ask, part: Slice) -> Reading | None:
@@ -212,12 +258,11 @@ def _padded(window: Window) -> Window:
     return Window(window.start_ns - _PAD_S * _SECOND_NS, window.end_ns)
 
 
-def _parts(part: Slice, full: Reading) -> int:
-    """Return into how many parts to split: by how much of the slice the rows of a full answer cover."""
+def _covered_s(part: Slice, full: Reading) -> float:
+    """Return how many seconds of the slice the rows of a full answer cover."""
     starts = [span.start_ns for span in full.spans]
-    covered_s = (max(starts) - min(starts)) / _SECOND_NS if starts else part.seconds
-    wanted = part.seconds / max(_FILL * covered_s - _PAD_S, 1.0)
-    return max(2, min(_MOST_PARTS, math.ceil(wanted)))
+    covered_s = (max(starts) - min(starts)) / _SECOND_NS if starts else 0.0
+    return covered_s or float(part.seconds + _PAD_S)
 
 
 def _ids(reading: Reading) -> set[tuple[str, str]]:

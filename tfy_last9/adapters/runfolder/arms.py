@@ -34,9 +34,10 @@ MIRRORED = "coalesce(l.arrival * 1000000 + coalesce(l.turn, 0), l.seq // 2)"
 """Both arms of a mirrored arrival, turn by turn; older ledgers hold arrivals of one request only."""
 
 ROWS = """
-CREATE TEMP TABLE arm_rows AS
-SELECT {arm} AS arm, coalesce(l.provider, l.target) AS provider, {pair} AS pair,
-       l.outcome <> 'ok' OR l.check_failed IS NOT NULL AS is_error, {slow} AS slow, l.input_tokens, l.cached_tokens,
+CREATE OR REPLACE TEMP TABLE arm_rows AS
+SELECT l.seq, {arm} AS arm, coalesce(l.provider, l.target) AS provider, {pair} AS pair,
+       l.outcome <> 'ok' OR l.check_failed IS NOT NULL AS is_error, {slow} AS slow, l.input_tokens,
+       l.cached_tokens,
        {steps}
 FROM {source} l
 """

@@ -173,7 +173,11 @@ def _spans(folder: RunFolder) -> str:
 
 
 def _load_reach(database: duckdb.DuckDBPyConnection, scenario: Scenario) -> None:
-    database.execute("CREATE TEMP TABLE reach (target VARCHAR, provider VARCHAR)")
+    database.execute(
+        "CREATE TEMP TABLE reach (target VARCHAR, provider VARCHAR, is_standby BOOLEAN)"
+    )
     for target in scenario.targets:
         for provider in (target.provider,) if target.provider else target.may_reach or (None,):
-            database.execute("INSERT INTO reach VALUES (?, ?)", [target.name, provider])
+            database.execute("INSERT INTO reach VALUES (?, ?, false)", [target.name, provider])
+        for provider in target.standby:
+            database.execute("INSERT INTO reach VALUES (?, ?, true)", [target.name, provider])

@@ -30,6 +30,13 @@ WHERE {where}
 ORDER BY {order} LIMIT {limit}
 """
 
+SPAN_BOOKS = """
+spans s LEFT JOIN joins j ON j.trace_id = s.trace_id LEFT JOIN ledger l ON l.seq = j.seq
+LEFT JOIN trace_facts t ON t.trace_id = s.trace_id
+"""
+
+VALUES = "SELECT DISTINCT coalesce(CAST({column} AS VARCHAR), '') FROM {books}"
+
 SPANS = """
 SELECT {columns} FROM spans WHERE trace_id = ? ORDER BY start_ns, span_id
 """
@@ -80,6 +87,23 @@ def drill(folder: RunFolder, question: Question) -> tuple[Shown, ...]:
                 )
             return (Shown(None, spans, "carries the run id, but no ledger row claims it"),)
         return shown
+
+
+def values_of(folder: RunFolder, label: str) -> list[str]:
+    """Return the values that a label has in a run, on ledger rows and on spans."""
+    manifest = folder.read_manifest()
+    parameters = Parameters()
+    found: set[str] = set()
+    with open_books(folder, manifest.scenario, 0.0) as database:
+        ensure_trace_facts(database)
+        for known, column, books in (
+            (LEDGER_LABELS, ledger_label, "ledger l"),
+            (SPAN_LABELS, span_label, SPAN_BOOKS),
+        ):
+            if label in known:
+                sql = VALUES.format(column=column(label, parameters), books=books)
+                found |= {value for (value,) in database.execute(sql).fetchall()}
+    return sorted(found - {""})
 
 
 def answer(database: duckdb.DuckDBPyConnection, question: Question) -> tuple[Shown, ...]:

@@ -23,7 +23,7 @@ from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw
 from tfy_last9.adapters.runfolder.waiting import Waiting
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import ledger_columns
-from tfy_last9.model.run import Window
+from tfy_last9.model.run import LostTrace, Window
 from tfy_last9.model.trace import EVIDENCE_COLUMNS
 from tfy_last9.ports import Outstanding, Page
 
@@ -126,6 +126,16 @@ class EvidenceStore:
                 "SELECT request_id FROM facts WHERE is_expected AND header_trace_id IS NULL ORDER BY seq"
             ).fetchall()
         return tuple(request_id for (request_id,) in rows)
+
+    def lost(self) -> tuple[LostTrace, ...]:
+        """Return the expected traces of which nothing was found, in order of their requests."""
+        with self._lock:
+            self._compare()
+            rows = self._database.execute(
+                "SELECT f.request_id, f.header_trace_id FROM joins j JOIN facts f ON f.seq = j.seq "
+                "WHERE j.is_expected AND j.join_path IS NULL AND NOT j.is_conflict ORDER BY j.seq"
+            ).fetchall()
+        return tuple(LostTrace(*row) for row in rows)
 
     def expected_traces(self) -> int:
         """Return how many traces must exist, sampled or not."""

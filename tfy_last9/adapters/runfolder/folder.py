@@ -3,6 +3,7 @@
     runs/<run id>/
       run.json  slo/  requests.parquet  health.parquet  gaps.parquet  spans.parquet  evidence.json
       verdict.json  junit.xml  summary.md  ctrf.json  metrics.txt
+      baseline/ (of the run it is compared with)
       .work/ (what the load process writes, until sealed)
 
 Files are written whole or not at all: a temporary file, synced, then renamed.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfy_last9.adapters.files.nearest import nearest_path
 from tfy_last9.adapters.runfolder.durable import sync
 from tfy_last9.errors import BrokenRun, ConfigurationError
 from tfy_last9.model.run import EVIDENCE_SCHEMA, MANIFEST_SCHEMA, EvidenceRecord, Manifest
@@ -86,6 +88,11 @@ class RunFolder:
         """`junit.xml`."""
         return self.path / "junit.xml"
 
+    @property
+    def baseline(self) -> RunFolder:
+        """`baseline/`: ledger, manifest and verdict of the run that this one is compared with."""
+        return RunFolder(self.path / "baseline")
+
     @classmethod
     def create(
         cls, parent: Path, manifest: Manifest, slo_root: Path, slo_files: Iterable[Path]
@@ -115,8 +122,10 @@ class RunFolder:
     def read_manifest(self) -> Manifest:
         """Read `run.json`."""
         if not self.path.is_dir():
+            meant = nearest_path(self.path)
             raise BrokenRun(
-                f"there is no run folder at {self.path}", hint="`ls runs/` shows the runs there are"
+                f"there is no run folder at {self.path}",
+                hint=f"did you mean {meant}?" if meant else "`ls runs/` shows the runs there are",
             )
         text = self._require(self.manifest_path, "give the path of a folder that `gate` wrote")
         manifest = _parse(MANIFEST, text, self.manifest_path)

@@ -40,10 +40,28 @@ def expected_groups(
         return dict.fromkeys(seen, True) or {silent: True}
     foretold = _foretold(database, group_by, indicator.population)
     groups = {values: any(_fits(values, known) for known in foretold) for values in seen}
-    for known in foretold:
-        if not any(_fits(values, known) for values in seen):
+    for known, is_standby in foretold.items():
+        if not is_standby and not any(_fits(values, known) for values in seen):
             groups[tuple(NONE if value is None else value for value in known)] = True
     return dict(sorted(groups.items())) or {silent: True}
+
+
+def standbys(
+    database: duckdb.DuckDBPyConnection,
+    group_by: tuple[str, ...],
+    indicator: Simple,
+    observed: Iterable[Values],
+) -> frozenset[Values]:
+    """Return the groups that only a fallback reaches: silence of theirs is no news, and few events neither."""
+    if isinstance(indicator, Completeness) or indicator.population.book is Book.LEDGER:
+        return frozenset()
+    foretold = _foretold(database, group_by, indicator.population) if group_by else {}
+    return frozenset(
+        values
+        for values in observed
+        if (fits := [stands_by for known, stands_by in foretold.items() if _fits(values, known)])
+        and all(fits)
+    )
 
 
 def with_promised(groups: dict[Values, bool], objective: Objective) -> dict[Values, bool]:
@@ -62,17 +80,19 @@ def with_promised(groups: dict[Values, bool], objective: Objective) -> dict[Valu
 
 def _foretold(
     database: duckdb.DuckDBPyConnection, group_by: tuple[str, ...], population: Population
-) -> list[Foretold]:
+) -> dict[Foretold, bool]:
+    """Return the groups that may show, and whether each of them may also stay silent."""
     parameters = Parameters()
     names = ", ".join(SENT_LABELS.get(name, "NULL") for name in group_by)
     where = may_match(population.where, parameters)
     rows = database.execute(
-        f"SELECT DISTINCT [{names}]::VARCHAR[] AS known FROM ledger l "  # noqa: S608 - names come from a fixed table
+        f"SELECT [{names}]::VARCHAR[] AS known, bool_and(coalesce(r.is_standby, false)) FROM ledger l "  # noqa: S608 - names come from a fixed table
         f"LEFT JOIN reach r ON r.target = l.target "
-        f"WHERE l.is_judged AND l.is_counted AND {shows(population.span)} AND {where} ORDER BY known",
+        f"WHERE l.is_judged AND l.is_counted AND {shows(population.span)} AND {where} "
+        "GROUP BY known ORDER BY known",
         parameters.values,
     ).fetchall()
-    return [tuple(known) for (known,) in rows]
+    return {tuple(known): is_standby for known, is_standby in rows}
 
 
 def shows(role: Role | None) -> str:

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tfy_last9.model.run import Manifest
+    from tfy_last9.model.run import Manifest, SecondOracle
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting
 
 DIMENSIONS = ("provider", "phase", "minute", "worker", "status", "size_band")
+HOP = "hop"
+"""One more dimension, where TrueFoundry's own storage was asked which side lost a trace."""
 UNREPORTED = "unreported"
+NOT_LOST, NOT_ASKED = "not lost", "not asked"
+BEFORE_EXPORT, AFTER_EXPORT = "before the export", "between export and Last9"
 
 SEEN = """
 CREATE OR REPLACE TEMP TABLE gaps AS
@@ -37,7 +41,7 @@ SELECT l.seq, coalesce(l.provider, {virtual}) AS provider, l.phase,
        l.worker::VARCHAR AS worker,
        l.outcome || coalesce(' ' || l.status, '') AS status, l.size_band,
        j.is_joined AND j.is_late AS is_late, NOT j.is_joined AND NOT j.is_conflict AS is_lost,
-       NOT j.is_joined AND j.is_conflict AS is_conflict, false AS is_unreported
+       NOT j.is_joined AND j.is_conflict AS is_conflict, false AS is_unreported, {hop} AS hop
 FROM ledger l JOIN joins j ON j.seq = l.seq
 WHERE {asked} AND l.is_expected AND (NOT j.is_joined OR j.is_late)
 """
@@ -45,7 +49,7 @@ WHERE {asked} AND l.is_expected AND (NOT j.is_joined OR j.is_late)
 REBUILT = """
 INSERT INTO gaps
 SELECT p.seq, p.provider, p.phase, p.minute, p.worker, {unreported}, p.size_band,
-       false, false, false, true
+       false, false, false, true, {elsewhere}
 FROM read_csv({plan}, header = false, quote = '', escape = '', delim = '\t', columns = {{
     'seq': 'BIGINT', 'provider': 'VARCHAR', 'phase': 'VARCHAR', 'minute': 'VARCHAR',
     'worker': 'VARCHAR', 'size_band': 'VARCHAR'}}) p
@@ -72,10 +76,15 @@ def with_losses(
     required: Iterable[Role],
     *,
     asked: bool,
+    oracle: SecondOracle | None = None,
 ) -> Accounting:
     """Return the accounting with its losses split; `asked` is false where nobody looked for traces."""
     sums = (found.late, found.lost, found.conflicts, found.unreported)
-    losses = _losses(database, manifest, found.intended, sums, asked=asked) if any(sums) else ()
+    losses = (
+        _losses(database, manifest, found.intended, sums, asked=asked, oracle=oracle)
+        if any(sums)
+        else ()
+    )
     absent = _absent_roles(database, required) if asked else ()
     return replace(found, losses=losses, absent_roles=absent)
 
@@ -87,16 +96,22 @@ def _losses(
     sums: tuple[int, ...],
     *,
     asked: bool,
+    oracle: SecondOracle | None,
 ) -> tuple[LossSplit, ...]:
     """Return one split per dimension; a split that misses the sums means a folder that contradicts itself."""
     start_ns = manifest.start_ns or 0
     database.execute(
-        SEEN.format(virtual=literal(VIRTUAL), start_ns=start_ns, asked=str(asked).lower())
+        SEEN.format(
+            virtual=literal(VIRTUAL),
+            start_ns=start_ns,
+            asked=str(asked).lower(),
+            hop=_hop(database, oracle),
+        )
     )
     if sums[3]:
         _rebuild(database, manifest, offered)
     splits = []
-    for dimension in DIMENSIONS:
+    for dimension in (*DIMENSIONS, HOP) if oracle is not None else DIMENSIONS:
         order = f"TRY_CAST({dimension} AS BIGINT), {dimension}"
         rows = database.execute(SPLIT.format(dimension=dimension, order=order)).fetchall()
         added = tuple(sum(row[i] for row in rows) for i in range(1, 5))
@@ -108,6 +123,23 @@ def _losses(
             )
         splits.append(LossSplit(dimension, tuple(LossPart(*row) for row in rows)))
     return tuple(splits)
+
+
+def _hop(database: duckdb.DuckDBPyConnection, oracle: SecondOracle | None) -> str:
+    """Return SQL of the side that lost a trace, from what the second oracle said."""
+    asked, found = ((), ()) if oracle is None else (oracle.asked, oracle.found)
+    known = set(found)
+    database.execute("CREATE OR REPLACE TEMP TABLE oracle (request_id VARCHAR, is_there BOOLEAN)")
+    database.execute(
+        "INSERT INTO oracle SELECT unnest($asked::VARCHAR[]), unnest($there::BOOLEAN[])",
+        {"asked": list(asked), "there": [one in known for one in asked]},
+    )
+    there = "(SELECT any_value(o.is_there) FROM oracle o WHERE o.request_id = l.request_id)"
+    return (
+        f"CASE WHEN j.is_joined OR j.is_conflict THEN {literal(NOT_LOST)} "
+        f"WHEN {there} IS NULL THEN {literal(NOT_ASKED)} "
+        f"WHEN {there} THEN {literal(AFTER_EXPORT)} ELSE {literal(BEFORE_EXPORT)} END"
+    )
 
 
 def _absent_roles(
@@ -127,7 +159,11 @@ def _rebuild(database: duckdb.DuckDBPyConnection, manifest: Manifest, offered: i
         plan = Path(place) / "plan.tsv"
         with plan.open("w", encoding="utf-8") as lines:
             lines.writelines(_planned(manifest, offered))
-        database.execute(REBUILT.format(plan=literal(plan), unreported=literal(UNREPORTED)))
+        database.execute(
+            REBUILT.format(
+                plan=literal(plan), unreported=literal(UNREPORTED), elsewhere=literal(NOT_LOST)
+            )
+        )
 
 
 def _planned(manifest: Manifest, offered: int) -> Iterator[str]:

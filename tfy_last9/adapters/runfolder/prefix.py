@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from tfy_last9.adapters.runfolder.arm_bets import read_arm_bets
+from tfy_last9.adapters.runfolder.arms import latency_limits, read_arms
 from tfy_last9.adapters.runfolder.bets import read_bets
 from tfy_last9.adapters.runfolder.books import LEDGER, size_band
 from tfy_last9.adapters.runfolder.database import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.judge.early import Bets
+    from tfy_last9.model.canary import ArmTally
     from tfy_last9.model.objective import Objective
     from tfy_last9.model.scenario import Scenario
     from tfy_last9.model.verdict import Tally
@@ -61,29 +64,39 @@ class Prefix:
     tokens_per_request: int
     tallies: dict[str, tuple[Tally, ...]]
     bets: Bets
+    arms: tuple[ArmTally, ...] = ()
 
 
 def read_prefix(
     folder: RunFolder, scenario: Scenario, objectives: Sequence[Objective]
 ) -> Prefix | None:
     """Return what is known for certain so far; None before the first whole stretch."""
+    with TemporaryDirectory(prefix="tfy-last9-look-") as place:
+        path = Path(place) / "prefix.parquet"
+        requests = write_prefix(folder, path)
+        if requests == 0:
+            return None
+        with open_database() as database:
+            _open_ledger(database, path, scenario)
+            return _read(database, scenario, objectives, requests)
+
+
+def write_prefix(folder: RunFolder, path: Path) -> int:
+    """Write the ledger as far as it is whole, and return of how many requests; 0: nothing was written."""
     files = sorted(folder.work_path.glob("rows-*.ndjson"))
     if not files:
-        return None
-    with open_database() as database, TemporaryDirectory(prefix="tfy-last9-look-") as place:
+        return 0
+    with open_database() as database:
         keys = " AND ".join(f"{key} IS NOT NULL" for key in LEDGER_KEYS)
         lines = read_lines(files, ledger_columns())
         database.execute(f"CREATE TEMP TABLE staged AS SELECT * FROM ({lines}) WHERE {keys}")  # noqa: S608 - column names are constants
         database.execute(WHOLE)
         requests = scalar_int(database, LENGTH)
-        if requests == 0:
-            return None
-        columns = ", ".join(ledger_columns())
-        path = Path(place) / "prefix.parquet"
-        query = f"SELECT {columns} FROM whole WHERE seq < {requests} ORDER BY seq"  # noqa: S608 - column names are constants
-        write_parquet(database, query, path)
-        _open_ledger(database, path, scenario)
-        return _read(database, objectives, requests)
+        if requests:
+            columns = ", ".join(ledger_columns())
+            query = f"SELECT {columns} FROM whole WHERE seq < {requests} ORDER BY seq"  # noqa: S608 - column names are constants
+            write_parquet(database, query, path)
+        return requests
 
 
 def _open_ledger(database: duckdb.DuckDBPyConnection, path: Path, scenario: Scenario) -> None:
@@ -99,7 +112,10 @@ def _open_ledger(database: duckdb.DuckDBPyConnection, path: Path, scenario: Scen
 
 
 def _read(
-    database: duckdb.DuckDBPyConnection, objectives: Sequence[Objective], requests: int
+    database: duckdb.DuckDBPyConnection,
+    scenario: Scenario,
+    objectives: Sequence[Objective],
+    requests: int,
 ) -> Prefix:
     tallies: dict[str, tuple[Tally, ...]] = {}
     bets: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
@@ -109,4 +125,9 @@ def _read(
             load_events(database, indicator, objective.group_by)
             tallies[objective.name] = read_tallies(database, objective)
             bets |= read_bets(database, objective)
-    return Prefix(requests, scalar_int(database, TOKENS), tallies, bets)
+    arms: tuple[ArmTally, ...] = ()
+    if scenario.arms is not None:
+        arms = read_arms(database, objectives, mirror=scenario.arms.mirror)
+        has_limits = bool(latency_limits(objectives))
+        bets |= read_arm_bets(database, scenario.arms, has_limits=has_limits)
+    return Prefix(requests, scalar_int(database, TOKENS), tallies, bets, arms)

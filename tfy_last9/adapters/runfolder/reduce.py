@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from tfy_last9.adapters.runfolder.accounting import read_accounting
-from tfy_last9.adapters.runfolder.arms import read_arms
+from tfy_last9.adapters.runfolder.arm_bets import read_arm_bets
+from tfy_last9.adapters.runfolder.arms import latency_limits, read_arms, read_two_runs
 from tfy_last9.adapters.runfolder.bets import read_bets
 from tfy_last9.adapters.runfolder.books import open_books
 from tfy_last9.adapters.runfolder.burns import read_burns
 from tfy_last9.adapters.runfolder.composites import read_composite
+from tfy_last9.adapters.runfolder.contract import read_contract
 from tfy_last9.adapters.runfolder.counted import (
     needs_every_trace,
     of_population,
@@ -33,7 +35,8 @@ from tfy_last9.adapters.runfolder.tally import read_tallies
 from tfy_last9.adapters.runfolder.timeslices import sliced
 from tfy_last9.adapters.runfolder.why import explain
 from tfy_last9.errors import BrokenRun, ConfigurationError
-from tfy_last9.judge.early import can_be_bet_on
+from tfy_last9.judge.early import can_be_bet_on, can_be_bet_on_traces
+from tfy_last9.judge.live import with_last_week
 from tfy_last9.model.objective import (
     Completeness,
     Composite,
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.judge.multiplicity import Claim
     from tfy_last9.model.canary import ArmTally
+    from tfy_last9.model.contract import ContractGap
     from tfy_last9.model.trace import Role
     from tfy_last9.model.verdict import Accounting, BurnRate, Finding, Group, Tally, Validity, Why
 
@@ -82,7 +86,7 @@ class Reduction:
                 hint=f"seal it with `tfy-last9 collect {folder.path}`",
             )
         self._folder = folder
-        self._objectives = tuple(objectives)
+        self._objectives = with_last_week(objectives, manifest.last_week)
         self._counters = manifest.counters
         self._manifest = manifest
         self._arms = manifest.scenario.arms
@@ -92,6 +96,7 @@ class Reduction:
         self._sampling = manifest.scenario.sampling
         self._sample = evidence.sample if evidence else None
         self._counts = evidence.counts if evidence else ()
+        self._oracle = evidence.oracle if evidence else None
         self._database = open_books(folder, manifest.scenario, late_after_s, self._sample)
         try:
             check_spans(self._database, folder, evidence)
@@ -138,9 +143,12 @@ class Reduction:
         return sliced(database, objective.slicing, tallies)
 
     def arms(self) -> tuple[ArmTally, ...]:
-        """Return both arms per provider; empty for a run without arms."""
+        """Return both arms per provider, or a run beside its baseline; empty where nothing is compared."""
         if self._arms is None:
-            return ()
+            baseline = self._manifest.baseline
+            if baseline is None or baseline.run_id is None:
+                return ()
+            return read_two_runs(self._folder.baseline, self._folder, self._objectives)
         return read_arms(self._database, self._objectives, mirror=self._arms.mirror)
 
     def causes(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], Why]:
@@ -173,12 +181,20 @@ class Reduction:
 
     def bets(self) -> dict[Claim, float]:
         """Return what slice betting proved per claim; empty unless the scenario stops early."""
+        if not self._stops_early:
+            return {}
         found: dict[Claim, float] = {}
-        for objective in self._objectives if self._stops_early else ():
+        for objective in self._objectives:
             indicator = objective.indicator
-            if can_be_bet_on(objective) and isinstance(indicator, Threshold | Ratio):
+            on_traces = can_be_bet_on_traces(objective) and self._sample is None
+            is_bet_on = can_be_bet_on(objective) or on_traces
+            if is_bet_on and isinstance(indicator, Threshold | Ratio):
                 load_events(self._database, indicator, objective.group_by)
                 found |= read_bets(self._database, objective)
+        if self._arms is not None:
+            self.arms()
+            has_limits = bool(latency_limits(self._objectives))
+            found |= read_arm_bets(self._database, self._arms, has_limits=has_limits)
         return found
 
     def accounting(self) -> Accounting:
@@ -187,12 +203,18 @@ class Reduction:
         found = read_accounting(
             self._database, self._counters, asked=asked, complete=complete(required)
         )
-        found = with_losses(self._database, found, self._manifest, required, asked=asked)
+        found = with_losses(
+            *(self._database, found, self._manifest, required), asked=asked, oracle=self._oracle
+        )
         found = replace(found, sampling=self._sampling)
         if self._sample is None:
             return found
         everything = scalar_int(self._database, "SELECT count(*) FROM population")
         return replace(found, strategy="counts", population=everything)
+
+    def contract(self) -> tuple[ContractGap, ...]:
+        """Return the attributes that spans of the run owe and lack."""
+        return read_contract(self._database)
 
     def validity(self) -> Validity:
         """Return the generator's numbers; `problems` names faults in the data only."""

@@ -71,11 +71,25 @@ def read_validity(
         start_lag_p99_ms=_p99(database, START_LAG),
         hub_lag_p99_ms=_hub_lag(database, folder),
         problems=(
+            *_health_missing(folder),
             *_faults(database, BACKWARD_ROWS),
             *_faults(database, NEGATIVE_SPANS),
             *_faults(database, BROKEN_METRICS),
         ),
         warnings=(),
+    )
+
+
+def _health_missing(folder: RunFolder) -> tuple[str, ...]:
+    """Sealing always writes the file: without it nobody knows whether the generator kept up."""
+    if folder.health_path.is_file():
+        return ()
+    name = folder.health_path.name
+    return (
+        (
+            f"{name} is missing from the run folder, so whether the generator kept up is unknown:"
+            " restore the file, or run the gate again"
+        ),
     )
 
 

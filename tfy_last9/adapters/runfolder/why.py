@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfy_last9.adapters.runfolder.database import text_list
+from tfy_last9.adapters.runfolder.database import literal, text_list
 from tfy_last9.adapters.runfolder.events import load_events
+from tfy_last9.adapters.runfolder.labels import NONE, VIRTUAL
 from tfy_last9.adapters.runfolder.lifts import read_lifts
 from tfy_last9.model.objective import Completeness, Composite, Ratio, Scalar, Simple, Threshold
 from tfy_last9.model.trace import Role
@@ -120,13 +121,29 @@ def _explained(
         return None
     budget = round(objective.budget, 12)
     (minute,) = _row(database, FIRST_MINUTE.format(budget=budget, own=own))
-    labels = ["provider", "model", "route", "seen"]
     return Why(
-        where=tuple((label, _common(database, label, bad, own)) for label in labels),
+        where=_where(database, group, bad, own),
         stages=_stages(database, indicator, bad, own),
         first_bad_minute=minute,
         lifts=read_lifts(database, dict(group), round(1.0 - objective.confidence, 12), own),
     )
+
+
+def _where(
+    database: duckdb.DuckDBPyConnection, group: Group, bad: int, own: str
+) -> tuple[tuple[str, tuple[Portion, ...]], ...]:
+    """Return what bad events have in common; of a group of one provider, never who served in its place."""
+    found = {
+        label: _common(database, label, bad, own)
+        for label in ("provider", "model", "route", "seen")
+    }
+    provider = dict(group).get("provider", NONE)
+    if provider not in {NONE, VIRTUAL}:
+        found["provider"] = (Portion(provider, 1.0),)
+        found["model"] = _common(
+            database, "model", bad, f"{own} AND provider = {literal(provider)}"
+        )
+    return tuple(found.items())
 
 
 def _explicable(objective: Objective) -> Simple | None:

@@ -11,6 +11,7 @@ from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import SEVERITY, Accounting, Finding, State, Verdict, group_text
 from tfy_last9.reports.html.axes import seconds
 from tfy_last9.reports.html.markup import NOTHING, chip, css, esc
+from tfy_last9.reports.pointers import with_folder
 
 MEANINGS = {
     State.PASS: "Every critical objective is proven within its budget.",
@@ -22,9 +23,12 @@ MEANINGS = {
     State.ERROR: "The measurement itself is not sound, so nothing is concluded about the gateway.",
     State.FAIL: "At least one critical objective is proven broken.",
 }
+UNJUDGED = "nothing can be said about the objectives: "
+"""What a reason begins with that the headline says already."""
 _TILE_P = 0.95
 _MOST_GROUPS = 6
 _MOST_NAMED = 4
+_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
 _COMMAND = re.compile(r"^(?P<text>.*?)(?:: |\s)(?P<command>tfy-last9 \S.*)$", re.DOTALL)
 
 
@@ -37,9 +41,21 @@ def head(verdict: Verdict, manifest: Manifest) -> str:
     return (
         f'<section class="verdict {css(verdict.state)}" aria-labelledby="verdict">'
         f'<p class="run">{esc(verdict.scenario)} <span class="n">run {esc(verdict.run_id)}</span>{sandbox}{faults}</p>'
-        f'<h1 id="verdict">{chip(verdict.state)} <span>{esc(MEANINGS[verdict.state])}</span></h1>'
-        f'<p class="reason">{esc(verdict.reason)}</p>{invalid}{_unwell(verdict)}{_next_steps(verdict)}</section>'
+        f'<h1 id="verdict">{chip(verdict.state)} <span>{esc(_headline(verdict))}</span></h1>'
+        f'<p class="reason">{esc(verdict.reason.removeprefix(UNJUDGED))}</p>{invalid}{_unwell(verdict)}{_next_steps(verdict)}</section>'
     )
+
+
+def _headline(verdict: Verdict) -> str:
+    """Return the answer in one line: of a failure the promise that broke and for whom, else its meaning."""
+    for one in verdict.findings:
+        where = f", {group_text(one.group)}" if one.group else ""
+        if one.state is State.FAIL and verdict.reason.startswith(f"{one.objective}{where}: "):
+            broken = sum(other.state is State.FAIL and other.critical for other in verdict.findings)
+            more = f", and {broken - 1} more" if broken > 1 else ""
+            whom = f" for {group_text(one.group)}" if one.group else ""
+            return f"Broken{whom}: {one.claim}{more}"
+    return MEANINGS[verdict.state]
 
 
 def _unwell(verdict: Verdict) -> str:
@@ -52,7 +68,10 @@ def _unwell(verdict: Verdict) -> str:
         return ""
     items = []
     for name, same in list(found.items())[:_MOST_GROUPS]:
-        chips = [f"{chip(one.state)} {esc(one.objective)}" for one in same[:_MOST_NAMED]]
+        chips = [
+            f'<span class="whole">{chip(one.state)} {esc(one.objective)}</span>'
+            for one in same[:_MOST_NAMED]
+        ]
         more = f" and {len(same) - _MOST_NAMED} more" if len(same) > _MOST_NAMED else ""
         items.append(f"<li><b>{esc(name)}</b> {' '.join(chips)}{more}</li>")
     more = (
@@ -65,7 +84,8 @@ def _next_steps(verdict: Verdict) -> str:
     if not verdict.next_steps:
         return ""
     # A folder does not know where it lies; by default it lies in runs/.
-    steps = [step.replace(verdict.run_id, f"runs/{verdict.run_id}") for step in verdict.next_steps]
+    folder = f"runs/{verdict.run_id}"
+    steps = [with_folder(step, verdict.run_id, folder) for step in verdict.next_steps]
     items = "".join(f"<li>{_step(step)}</li>" for step in steps)
     return f'<h2 class="small">Do next</h2><ol class="steps">{items}</ol>'
 
@@ -73,7 +93,7 @@ def _next_steps(verdict: Verdict) -> str:
 def _step(step: str) -> str:
     found = _COMMAND.match(step)
     if found is None:
-        return esc(step)
+        return _OPTION.sub(r'<code class="whole">\1</code>', esc(step))
     return f"{esc(found['text'])}<pre>{esc(found['command'])}</pre>"
 
 
@@ -108,10 +128,11 @@ def _tiles(
             yield name, quantity(value, "ms"), f"{worst.provider}, n = {worst.n:,}"
     failed = found.intended - found.answered + _failed(pictures)
     if found.intended:
+        missed = f"; {found.missed:,} never started" if found.missed else ""
         yield (
             "Not served",
             percent(min(1.0, failed / found.intended)),
-            f"{failed:,} of {found.intended:,}",
+            f"{failed:,} of {found.intended:,}{missed}",
         )
     if any(one.priced for one in pictures.spend):
         usd = sum(one.usd for one in pictures.spend)

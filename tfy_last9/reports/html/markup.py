@@ -105,7 +105,7 @@ def figure(drawn: Figure) -> str:
     if drawn.table is not None:
         tools = (
             f'<div class="tools"><details data-table="{drawn.name}"><summary>Numbers</summary>'
-            f'<div class="scroll" tabindex="0" role="region" aria-label="{esc(drawn.title)}: numbers">'
+            f'<div class="scroll long" tabindex="0" role="region" aria-label="{esc(drawn.title)}: numbers">'
             f'</div></details><button type="button" data-csv="{drawn.name}">Download CSV'
             f'<span class="hidden"> of {esc(drawn.title)}</span></button></div>'
         )

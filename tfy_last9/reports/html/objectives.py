@@ -17,6 +17,7 @@ from tfy_last9.model.verdict import (
     group_text,
 )
 from tfy_last9.reports.html.markup import NOTHING, Figure, Table, chip, css, esc, figure, num, table
+from tfy_last9.reports.pointers import promised_in
 
 _UNITS = 200.0
 _MOST_LABELS = 3
@@ -96,7 +97,7 @@ def _weight(finding: Finding) -> int:
 def _objective(place: int, name: str, same: list[Finding], links: Links) -> str:
     worst = max(same, key=_weight)
     opened = " open" if SEVERITY[worst.state] > 0 else ""
-    place_ = f"slo/{worst.path}:{worst.line}" if worst.path else "arms of the scenario"
+    place_ = promised_in(worst)
     head = (
         f"<summary>{chip(worst.state)}<b>{esc(name)}</b><span>{esc(worst.claim)}</span></summary>"
     )
@@ -206,15 +207,20 @@ def _why(why: Why, grouped: Sequence[str]) -> str:
     return f'<ul class="facts">{"".join(items)}</ul>' if items else ""
 
 
+def _says_nothing(label: str, portions: Sequence[Portion]) -> bool:
+    """Tell whether all that was seen of the bad ones is that they were served: they were slow."""
+    return label == "seen" and all(one.name == "ok" for one in portions)
+
+
 def _causes(why: Why, grouped: Sequence[str]) -> Iterator[str]:
     if why.stages:
-        yield "Lost time: " + "; ".join(
-            _stage(one) for one in why.stages if one.share >= _LEAST_SHARE
-        )
+        what = "Failed in" if why.stages[0].bad_ms is None else "Lost time"
+        found = (_stage(one) for one in why.stages if one.share >= _LEAST_SHARE)
+        yield f"{what}: {'; '.join(found)}"
     common = [
         f"{esc(label)} {', '.join(_portion(one) for one in portions[:_MOST_LABELS])}"
         for label, portions in why.where
-        if label not in grouped
+        if label not in grouped and not _says_nothing(label, portions)
     ]
     if common:
         yield "Bad ones are: " + "; ".join(common)

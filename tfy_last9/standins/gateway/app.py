@@ -20,12 +20,13 @@ from tfy_last9.standins.asgi import (
     read_body,
     send_json,
 )
-from tfy_last9.standins.gateway import envelope, identifiers, request
+from tfy_last9.standins.gateway import envelope, identifiers, own_storage, request
 from tfy_last9.standins.gateway.catalogue import CARDS, VIRTUAL
 from tfy_last9.standins.gateway.chat import Chat
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.export import TraceExport
 from tfy_last9.standins.gateway.fault_switch import FaultSwitch
+from tfy_last9.standins.gateway.own_storage import OwnStorage
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.story import OK, Story
 from tfy_last9.standins.gateway.upstream import Upstream
@@ -52,6 +53,7 @@ class Gateway:
         self._upstream = upstream
         self._export = export
         self._fault_switch = fault_switch
+        self._storage = OwnStorage(settings.api_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by path."""
@@ -62,6 +64,8 @@ class Gateway:
             await send_json(send, OK, {"status": "ok"})
         elif path in MODEL_PATHS:
             await self._models(scope, send)
+        elif path == own_storage.PATH and method == "POST":
+            await self._storage.answer(scope, receive, send)
         elif path == "/sandbox/faults":
             await self._fault_switch.answer(scope, receive, send)
         else:
@@ -125,6 +129,7 @@ class Gateway:
         story.finished_ns = time.monotonic_ns()
         self._journal.write("request", **story.journal_fields())
         if self._is_traced(story):
+            self._storage.keep(story)
             self._export.submit(story)
 
     async def _models(self, scope: Scope, send: Send) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -55,11 +54,35 @@ def _value_pair(raw: bytes) -> Pair:
 SHORT = 160
 """Longer attributes, in bytes, are not kept in the table of known ones."""
 KNOWN = 1 << 16
-PAIRS: dict[NumericAttributes, tuple[Callable[[bytes], Pair], Callable[[bytes], Pair]]] = {
-    NumericAttributes.STRING: (lru_cache(KNOWN)(_text_pair), _text_pair),
-    NumericAttributes.NUMBER: (lru_cache(KNOWN)(_value_pair), _value_pair),
+"""Attributes in the table; when it is full it begins again, which costs less than to know the oldest."""
+
+
+class PairTable:
+    """Reads serialised attributes, and remembers the short ones: most say the same in every span."""
+
+    def __init__(self, read: Callable[[bytes], Pair]) -> None:
+        self._read = read
+        self._table: dict[bytes, Pair] = {}
+
+    def attributes(self, raws: Iterable[bytes]) -> dict[str, object]:
+        """Return the attributes of one span; of two with one key the latter."""
+        known, fresh = self._table.get, self._fresh
+        return dict([known(raw) or fresh(raw) for raw in raws])
+
+    def _fresh(self, raw: bytes) -> Pair:
+        pair = self._read(raw)
+        if len(raw) <= SHORT:
+            if len(self._table) >= KNOWN:
+                self._table.clear()
+            self._table[raw] = pair
+        return pair
+
+
+TABLES = {
+    NumericAttributes.STRING: PairTable(_text_pair),
+    NumericAttributes.NUMBER: PairTable(_value_pair),
 }
-"""How a serialised attribute is read: with a table of those seen before, and without."""
+"""How the attributes of a span are read under each setting."""
 
 
 def _text(value: AnyValue) -> str:

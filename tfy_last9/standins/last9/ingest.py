@@ -22,6 +22,7 @@ from tfy_last9.standins.last9.disturbance import Disturbance
 from tfy_last9.standins.last9.document import read_field
 from tfy_last9.standins.last9.message import JSON, TEXT, Refusal, Reply, Request
 from tfy_last9.standins.last9.otlp import Decoded, Undecodable, decode_json, decode_protobuf
+from tfy_last9.standins.last9.otlp_metrics import metric_points
 from tfy_last9.standins.last9.settings import (
     InvalidSpans,
     NumericAttributes,
@@ -67,13 +68,17 @@ class Ingest:
         return reply
 
     async def other_signal(self, request: Request) -> Reply:
-        """Take metrics or logs, which Last9 stores and this stand-in has no use for."""
+        """Take metrics or logs, which Last9 stores and this stand-in does not; journals which metrics."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             self._check_credential(request.headers.get("authorization", ""))
             _decoder(media_type)
+            if request.path.endswith("/v1/metrics") and media_type == PROTOBUF:
+                self.journal.write("metrics", points=metric_points(self._plain(request)))
         except Refusal as refusal:
             return self._refused(refusal, media_type)
+        except Undecodable as error:
+            return self._refused(Refusal(HTTPStatus.BAD_REQUEST, str(error)), media_type)
         return _encoded(ExportTraceServiceResponse(), media_type, HTTPStatus.OK)
 
     async def wrong_method(self, _request: Request) -> Reply:
@@ -85,10 +90,8 @@ class Ingest:
     def _accepted(self, request: Request, media_type: str) -> Decoded:
         self._check_credential(request.headers.get("authorization", ""))
         decode = _decoder(media_type)
-        encoding = request.headers.get("content-encoding", "identity")
-        body = _uncompressed(request.body, encoding, self.settings.max_export_bytes)
         try:
-            decoded = decode(body, self.settings.numeric_attributes)
+            decoded = decode(self._plain(request), self.settings.numeric_attributes)
         except Undecodable as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from error
         if decoded.rejected and self.settings.invalid_spans is InvalidSpans.REFUSE:
@@ -100,6 +103,10 @@ class Ingest:
             text = self.store.failure or "the write queue is full, send again"
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
         return decoded
+
+    def _plain(self, request: Request) -> bytes:
+        encoding = request.headers.get("content-encoding", "identity")
+        return _uncompressed(request.body, encoding, self.settings.max_export_bytes)
 
     def _undropped(self, rows: tuple[SpanRow, ...]) -> tuple[SpanRow, ...]:
         if not self.settings.drop_rules:

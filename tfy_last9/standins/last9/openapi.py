@@ -46,6 +46,7 @@ def _schemas() -> Schema:
     function = {"type": "object", "minProperties": 1, "maxProperties": 1}
     function |= {"additionalProperties": _list({})}
     named = _object({"function": function, "as": TEXT}, "function", "as")
+    made = _object({"function": function, "as": {"anyOf": [TEXT, _list(TEXT)]}}, "function", "as")
     window = {"type": "array", "minItems": 2, "maxItems": 2, "items": TEXT}
     condition = dict.fromkeys(OPERATORS, pair)
     nested = {name: _list(_ref("Condition")) for name in ("$and", "$or", "$not")}
@@ -56,6 +57,17 @@ def _schemas() -> Schema:
         "Stage": {
             "oneOf": [
                 _stage(["filter", "where"], {"query": _ref("Query")}, "query"),
+                _stage(
+                    ["parse"],
+                    {
+                        "parser": {"enum": ["json", "regexp", "logfmt"]},
+                        "field": TEXT,
+                        "labels": labels,
+                        "pattern": TEXT,
+                    },
+                    "parser",
+                ),
+                _stage(["transform"], {"transforms": _list(made, minItems=1)}, "transforms"),
                 _stage(["select"], {"labels": labels}, "labels"),
                 _stage(
                     ["aggregate"],

@@ -20,10 +20,10 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tfy_last9.standins.last9.attributes import MAPS, PAIRS, SHORT, string_map
+from tfy_last9.standins.last9.attributes import MAPS, TABLES, string_map
 from tfy_last9.standins.last9.otlp_messages import Export
 from tfy_last9.standins.last9.settings import NumericAttributes
-from tfy_last9.standins.last9.span import RESOURCE_KEYS, SPAN_KEYS, SpanRow, picked
+from tfy_last9.standins.last9.span import RESOURCE_KEYS, SPAN_KEYS, SpanRow, picked, picked_texts
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
@@ -97,56 +97,68 @@ def _decode(export: Any, numeric: NumericAttributes) -> Decoded:
         row = _row_maker(resource, numeric)
         spans = [span for scope in resource_spans.scope_spans for span in scope.spans]
         seen += len(spans)
-        rows += [row(span) for span in spans if _is_valid(span)]
+        rows += [made for span in spans if (made := row(span)) is not None]
     return Decoded(tuple(rows), seen - len(rows))
 
 
-def _is_valid(span: Any) -> bool:
+def _is_valid(trace_id: bytes, span_id: bytes, start_ns: int, end_ns: int) -> bool:
     return (
-        len(span.trace_id) == TRACE_ID_BYTES
-        and len(span.span_id) == SPAN_ID_BYTES
-        and span.trace_id != NO_TRACE
-        and span.span_id != NO_SPAN
-        and 0 < span.start_time_unix_nano <= LATEST_NS
-        and span.end_time_unix_nano <= LATEST_NS
+        len(trace_id) == TRACE_ID_BYTES
+        and len(span_id) == SPAN_ID_BYTES
+        and trace_id != NO_TRACE
+        and span_id != NO_SPAN
+        and 0 < start_ns <= LATEST_NS
+        and end_ns <= LATEST_NS
     )
 
 
-def _row_maker(resource: dict[str, str], numeric: NumericAttributes) -> Callable[[Any], SpanRow]:
-    """Return what turns spans of one resource into rows; the resource is rendered only once."""
-    attribute_map, (known, fresh) = MAPS[numeric], PAIRS[numeric]
+def _row_maker(
+    resource: dict[str, str], numeric: NumericAttributes
+) -> Callable[[Any], SpanRow | None]:
+    """Return what turns spans of one resource into rows; the resource is rendered only once.
+
+    None stands for a span without valid ids or times. Each field of a span is read once: an access takes
+    as long as a good part of everything else.
+    """
+    attribute_map, attributes_of = MAPS[numeric], TABLES[numeric].attributes
+    pick = picked_texts if numeric is NumericAttributes.STRING else picked
     service = resource.get("service.name", "")
     resource_json = orjson.Fragment(orjson.dumps(resource))
     of_resource = picked(resource, RESOURCE_KEYS)
 
-    def row(span: Any) -> SpanRow:
-        start_ns = span.start_time_unix_nano
-        trace_id, span_id, parent = span.trace_id.hex(), span.span_id.hex(), _parent(span)
-        kind, status = KINDS.get(span.kind, KINDS[0]), STATUSES.get(span.status.code, STATUSES[0])
-        duration_ns = max(0, span.end_time_unix_nano - start_ns)
-        attributes = dict(
-            [known(raw) if len(raw) <= SHORT else fresh(raw) for raw in span.attributes]
+    def row(span: Any) -> SpanRow | None:
+        ids, start_ns, end_ns = (
+            (span.trace_id, span.span_id),
+            span.start_time_unix_nano,
+            span.end_time_unix_nano,
         )
+        if not _is_valid(*ids, start_ns, end_ns):
+            return None
+        trace_id, span_id, parent = ids[0].hex(), ids[1].hex(), _parent(span.parent_span_id)
+        ended, name = span.status, span.name
+        kind, status = KINDS.get(span.kind, KINDS[0]), STATUSES.get(ended.code, STATUSES[0])
+        duration_ns = max(0, end_ns - start_ns)
+        attributes = attributes_of(span.attributes)
         document = {
             "Timestamp": rfc3339(start_ns),
             "TraceId": trace_id,
             "SpanId": span_id,
             "ParentSpanId": parent,
             "TraceState": span.trace_state,
-            "SpanName": span.name,
+            "SpanName": name,
             "SpanKind": kind,
             "ServiceName": service,
             "ResourceAttributes": resource_json,
             "SpanAttributes": attributes,
             "Duration": duration_ns,
             "StatusCode": status,
-            "StatusMessage": span.status.message,
+            "StatusMessage": ended.message,
         }
         return SpanRow(
             trace_id,
             span_id,
             parent,
-            span.name,
+            name,
             kind,
             service,
             status,
@@ -155,15 +167,15 @@ def _row_maker(resource: dict[str, str], numeric: NumericAttributes) -> Callable
             0,
             orjson.dumps(document).decode(),
             _details(span, attribute_map),
-            *picked(attributes, SPAN_KEYS),
+            *pick(attributes, SPAN_KEYS),
             *of_resource,
         )
 
     return row
 
 
-def _parent(span: Any) -> str:
-    return "" if span.parent_span_id in (b"", NO_SPAN) else span.parent_span_id.hex()
+def _parent(span_id: bytes) -> str:
+    return "" if span_id in (b"", NO_SPAN) else span_id.hex()
 
 
 NO_DETAILS = '{"Events":[],"Links":[]}'

@@ -13,6 +13,7 @@ from tfy_last9.standins.last9.settings import (
     Mode,
     Settings,
     WindowEnd,
+    WindowStart,
     WrongRegion,
 )
 from tfy_last9.standins.last9.sql import Sql, fill
@@ -96,10 +97,13 @@ def check_region(query: Mapping[str, str], settings: Settings) -> None:
 def required_window(query: Mapping[str, str], settings: Settings, now_s: float) -> Window:
     """Read `start` and `end`, Unix seconds."""
     start_s, end_s = _seconds(query, "start"), _seconds(query, "end")
-    closed = settings.window_end is WindowEnd.INCLUSIVE
-    return _kept(
-        Window(start_s * NS_PER_S, end_s * NS_PER_S - (0 if closed else 1)), settings, now_s
-    )
+    if 0 < settings.max_range_s < end_s - start_s:
+        text = f"the query is too heavy: {end_s - start_s} s are more than {settings.max_range_s}"
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, text)
+    before_ns = 0 if settings.window_end is WindowEnd.INCLUSIVE else 1
+    after_ns = 0 if settings.window_start is WindowStart.INCLUSIVE else 1
+    window = Window(start_s * NS_PER_S + after_ns, end_s * NS_PER_S - before_ns)
+    return _kept(window, settings, now_s)
 
 
 def optional_window(query: Mapping[str, str], settings: Settings, now_s: float) -> Window:

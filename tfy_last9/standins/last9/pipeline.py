@@ -1,8 +1,7 @@
 """A pipeline of stages -> one SQL statement over the span table. Pure: no database, no clock.
 
 Spans come back as the stored documents; aggregates come back as columns with the aliases that the
-query gave them. Stages: filter/where, select, aggregate, window_aggregate; the others are refused by
-name. What `select` does to an answer is not public: presentation.py has the choices.
+query gave them. What `select` does to an answer is not public: presentation.py has the choices.
 """
 
 from __future__ import annotations
@@ -15,10 +14,13 @@ from typing import Any
 
 from tfy_last9.standins.last9.aggregates import aggregate
 from tfy_last9.standins.last9.conditions import filter_condition
+from tfy_last9.standins.last9.derived import Derivation, checked, resolver, selected
 from tfy_last9.standins.last9.fields import BadPipeline, Field, Resolve
 from tfy_last9.standins.last9.parameters import Order, Parameters, Window
+from tfy_last9.standins.last9.parsing import parsed
 from tfy_last9.standins.last9.settings import GroupOrder, Mode
 from tfy_last9.standins.last9.sql import TRUE, Sql, fill, join
+from tfy_last9.standins.last9.transforms import transformed
 
 FILTERS = ("filter", "where")
 UNIT_S = {"seconds": 1, "minutes": 60, "hours": 3600}
@@ -50,6 +52,8 @@ class Statement:
     columns: tuple[Column, ...] | None
     selected: Mapping[str, str] | None = None
     """Field -> alias of a `select` stage, for rows that are spans."""
+    derived: tuple[Derivation, ...] = ()
+    """Made fields, a column each after the span document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,14 @@ class Draft:
     columns: tuple[Column, ...] | None = None
     havings: tuple[Sql, ...] = ()
     selected: Mapping[str, str] | None = None
+    derived: tuple[Derivation, ...] = ()
+
+    def with_fields(self, made: list[Derivation]) -> Draft:
+        """Add made fields, which later stages can read."""
+        if self.columns is not None:
+            raise BadPipeline("parse and transform belong before an aggregate")
+        known = resolver(self.resolve, checked(made))
+        return replace(self, resolve=known, derived=(*self.derived, *made))
 
 
 def compile_pipeline(
@@ -78,10 +90,10 @@ def compile_pipeline(
 ) -> Statement:
     """Compile the stages; raises BadPipeline."""
     draft = drafted(stages, parameters.window, resolve)
+    if parameters.mode is Mode.TRACE and (draft.columns or draft.derived):
+        raise BadPipeline("mode=trace takes filters only; parse and aggregate with mode=span")
     if draft.columns is None:
         return _spans(draft, parameters)
-    if parameters.mode is Mode.TRACE:
-        raise BadPipeline("mode=trace takes filters only; aggregate with mode=span")
     return _matrix(draft, draft.columns, groups)
 
 
@@ -103,7 +115,7 @@ def matching(stages: object, window: Window, resolve: Resolve) -> Sql:
     logical operator around that `query_range` insists on.
     """
     draft = drafted(_wrapped(stages), window, resolve)
-    if draft.columns is not None:
+    if draft.columns is not None or draft.derived:
         raise BadPipeline("this endpoint takes filter stages only")
     return join(" AND ", draft.conditions)
 
@@ -143,6 +155,16 @@ def _filter(draft: Draft, stage: Mapping[str, Any]) -> Draft:
 def _select(draft: Draft, stage: Mapping[str, Any]) -> Draft:
     _keys(stage, required={"type", "labels"})
     return replace(draft, selected=_labels("labels", stage["labels"]))
+
+
+def _parse(draft: Draft, stage: Mapping[str, Any]) -> Draft:
+    _keys(stage, required={"type", "parser"}, optional={"pattern", "labels", "field"})
+    return draft.with_fields(parsed(stage, draft.resolve))
+
+
+def _transform(draft: Draft, stage: Mapping[str, Any]) -> Draft:
+    _keys(stage, required={"type", "transforms"})
+    return draft.with_fields(transformed(stage, draft.resolve))
 
 
 def _aggregate(draft: Draft, stage: Mapping[str, Any]) -> Draft:
@@ -229,8 +251,10 @@ def _spans(draft: Draft, parameters: Parameters) -> Statement:
     if parameters.mode is Mode.TRACE:
         traces = fill("SELECT trace_id FROM spans WHERE {}", where)
         where = fill("parent_span_id = '' AND trace_id IN ({})", traces)
-    sql = fill("SELECT doc FROM spans WHERE {} ORDER BY {}", where, _sort(parameters.order))
-    return Statement(_limited(sql, parameters.limit), None, draft.selected)
+    columns = join(", ", (Sql("doc"), *selected(draft.derived)))
+    order = _sort(parameters.order)
+    sql = fill("SELECT {} FROM spans WHERE {} ORDER BY {}", columns, where, order)
+    return Statement(_limited(sql, parameters.limit), None, draft.selected, draft.derived)
 
 
 def _sort(order: Order) -> Sql:
@@ -261,6 +285,8 @@ def _limited(sql: Sql, rows: int) -> Sql:
 STAGES: dict[str, Callable[[Draft, Mapping[str, Any]], Draft]] = {
     "filter": _filter,
     "where": _filter,
+    "parse": _parse,
+    "transform": _transform,
     "select": _select,
     "aggregate": _aggregate,
     "window_aggregate": _window_aggregate,

@@ -76,6 +76,13 @@ class WindowEnd(Enum):
     INCLUSIVE = "inclusive"
 
 
+class WindowStart(Enum):
+    """Whether a span that starts exactly at `start` is inside the window."""
+
+    INCLUSIVE = "inclusive"
+    EXCLUSIVE = "exclusive"
+
+
 class DefaultOrder(Enum):
     """Which end comes first when a query names no order."""
 
@@ -196,7 +203,10 @@ class Settings:
     """A larger limit is cut to this without a word; Last9's own client never asks for more."""
     default_mode: Mode = Mode.SPAN
     default_order: DefaultOrder = DefaultOrder.NEWEST
+    window_start: WindowStart = WindowStart.INCLUSIVE
     window_end: WindowEnd = WindowEnd.EXCLUSIVE
+    max_range_s: int = 0
+    """A longer window is answered with 408, as a query that is too heavy; 0 means no limit."""
     numeric_attributes: NumericAttributes = NumericAttributes.STRING
     dotted_fields: DottedFields = DottedFields.REJECT
     plain_fields: PlainFields = PlainFields.ACCEPT

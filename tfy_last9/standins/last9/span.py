@@ -7,7 +7,7 @@ for a group-by, so the attributes that LLM gateways are grouped by have a column
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -76,6 +76,11 @@ COLUMNS = ", ".join(
 def picked(attributes: Mapping[str, object], keys: tuple[str, ...]) -> tuple[str | None, ...]:
     """Read attributes as the text they are compared as; None where one is missing."""
     return tuple([_text(attributes.get(key)) for key in keys])
+
+
+def picked_texts(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str | None, ...]:
+    """Read attributes of which it is known that they are texts."""
+    return tuple(map(attributes.get, keys))
 
 
 def _text(value: object) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 
+from tfy_last9.standins.last9.derived import documents
 from tfy_last9.standins.last9.fields import BadPipeline
 from tfy_last9.standins.last9.message import Refusal, Reply, Request
 from tfy_last9.standins.last9.parameters import Parameters
@@ -72,6 +73,6 @@ class TraceQueries:
     def _result(self, statement: Statement) -> tuple[bytes, int]:
         rows = self.reading.fetched(statement.sql)
         if statement.columns is None:
-            documents = [doc for (doc,) in rows]
-            return self.presentation.spans(documents, statement.selected), len(rows)
+            spans = documents(statement.derived, rows)
+            return self.presentation.spans(spans, statement.selected), len(rows)
         return self.presentation.matrix(rows, statement.columns), len(rows)

@@ -72,6 +72,12 @@ def test_a_virtual_target_has_no_provider_but_says_which_it_may_reach(tmp_path):
     assert (target.provider, target.may_reach) == (None, ("azure-openai", "gemini"))
 
 
+def test_a_standby_is_a_provider_that_may_stay_silent(tmp_path):
+    text = SMALL.replace("provider: claude", "may_reach: [openai], standby: [google, claude]")
+    target = load_scenario(write(tmp_path, text)).targets[0]
+    assert (target.may_reach, target.standby) == (("openai",), ("gemini", "anthropic"))
+
+
 @pytest.mark.parametrize(
     ("written", "per_second"), [("80/s", 80.0), ("600/min", 10.0), ("2.5", 2.5), ("36/h", 0.01)]
 )
@@ -135,6 +141,17 @@ REFUSED = {
     "a missing key": ("prompts: [hello]", "", 'key "prompts" is missing'),
     "a model without account": ("acc/m", "m", "expected account/model"),
     "no provider": (", provider: claude", "", "needs provider, or may_reach"),
+    "a standby of no virtual model": ("claude}", "claude, standby: [b]}", "only a virtual model"),
+    "a provider both owed and standby": (
+        "provider: claude",
+        "may_reach: [google], standby: [gemini]",
+        "leave it in one",
+    ),
+    "more retries than anyone waits for": (
+        "prompts",
+        "policy: {retries: 11}\nprompts",
+        "less than or equal to 10",
+    ),
     "two ways to name providers": ("claude", "claude, may_reach: [a]", "not both"),
     "a duration without unit": ("duration: 2m", "duration: 5", "expected a duration"),
     "a compound duration": ("duration: 2m", "duration: 1m30s", "expected a duration"),

@@ -50,3 +50,60 @@ def test_production_needs_no_ledger():
 )
 def test_every_word_of_the_vocabulary_is_on_its_page(word):
     assert f"`{word}`" in PAGE
+
+
+SETS = ("pr", "release", "nightly", "production", "optional")
+INDICATORS = {
+    "complete traces": "nightly trace-completeness",
+    "spans per trace": "nightly spans-per-trace",
+    "attributes": "nightly attributes",
+    "not one trace missing": "nightly no-trace-missing",
+    "time to first token": "pr client-ttft-p90",
+    "first answer": "nightly first-answer-p95",
+    "total time": "release client-total-p99",
+    "inter-token time": "nightly inter-token-p95",
+    "stall": "release client-stall-p95",
+    "tokens per second": "nightly throughput-p95",
+    "goodput": "release goodput",
+    "error rate per provider": "pr provider-errors",
+    "error rate per route": "nightly route-errors",
+    "client-visible error rate": "production client-visible-errors",
+    "fallback rate": "release fallbacks",
+    "rate-limit rate": "nightly rate-limits",
+    "client minus gateway": "nightly client-minus-gateway-p95",
+    "gateway minus provider": "nightly gateway-minus-provider-p95",
+    "ingestion lag": "nightly ingestion-lag-p99",
+    "cost per request": "nightly cost-per-request",
+    "cost per run": "nightly cost-of-the-run",
+    "tokens per request": "nightly tokens-per-request",
+    "tokens per run": "nightly tokens-of-the-run",
+    "disagreement on status": "nightly statuses-agree",
+    "disagreement on tokens": "nightly tokens-agree",
+    "disagreement on latency": "nightly ttft-agrees",
+    "MCP tool latency": "optional tool-latency-p90",
+    "MCP tool errors": "optional tool-errors",
+    "cache hit rate": "optional cache-hits",
+}
+
+
+@pytest.mark.parametrize("wanted", INDICATORS)
+def test_an_objective_is_ready_for_every_indicator(wanted):
+    name, _, objective = INDICATORS[wanted].partition(" ")
+    assert objective in {one.name for one in load_objectives(ROOT / "slo" / name)}
+
+
+def test_an_objective_is_ready_for_every_grouping():
+    grouped = {
+        label
+        for name in SETS
+        for one in load_objectives(ROOT / "slo" / name)
+        for label in one.group_by
+    }
+    assert grouped >= {
+        *("provider", "model", "route", "arm", "phase", "size_band"),
+        *("env", "region", "team", "tenant_id"),
+    }
+
+
+def test_what_does_not_apply_everywhere_decides_nothing_by_itself():
+    assert not any(one.critical for one in load_objectives(ROOT / "slo" / "optional"))

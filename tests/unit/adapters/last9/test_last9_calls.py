@@ -1,12 +1,16 @@
 """Patience with a back end, its limits, and what is said when they are reached."""
 
 import random
+import socket
+import threading
 
 import httpx
 import pytest
-from last9_double import EPOCH_S, FakeClock, Last9Double, connected
+from last9_double import EPOCH_S, REFRESH, FakeClock, Last9Double, connected
 
 from tfy_last9.adapters.last9.calls import Retry
+from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.errors import BackendUnavailable, ConfigurationError
 from tfy_last9.model.run import Window
 
@@ -158,3 +162,68 @@ def test_an_error_page_with_status_200_is_no_empty_answer():
     _, source = connected(double, region="r")
     with pytest.raises(BackendUnavailable, match="Maintenance Mode"):
         source.spans(WINDOW)
+
+
+def test_the_usual_variables_name_a_proxy(monkeypatch):
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse():
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        settings = Last9Settings(refresh_token=REFRESH, region="r")
+        once = Retry(attempts=1)
+        with (
+            Last9Client(settings, FakeClock(), retry=once) as client,
+            pytest.raises(BackendUnavailable, match="403 Forbidden") as caught,
+        ):
+            client.query({"pipeline": []}, EPOCH_S, EPOCH_S + 1, 1)
+        thread.join()
+    assert asked[0].startswith(b"CONNECT app.last9.io:443 ")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "socks5://me:secret@127.0.0.1:1"),
+        ("SSL_CERT_FILE", "/nowhere/secret.pem"),
+    ],
+)
+def test_a_setting_of_the_network_that_cannot_be_used_is_told(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        Last9Client(Last9Settings(refresh_token=REFRESH), FakeClock())
+
+
+def test_a_refused_limit_points_at_its_setting():
+    double = Last9Double(script=[httpx.Response(400, json={"error": "limit must be <= 1000"})] * 2)
+    _, source = connected(double, region="r")
+    with pytest.raises(BackendUnavailable) as caught:
+        source.spans(WINDOW)
+    assert "LAST9_PAGE_LIMIT (now 5000)" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [400, 503])
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"X-Request-ID": "req-7", "X-Correlation-ID": "c-1"}, " (request id req-7)"),
+        ({"X-Correlation-ID": "c-1"}, " (request id c-1)"),
+        ({"X-Request-ID": "<script>"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_id_that_support_asks_for_is_in_the_message(status, headers, said):
+    answers = [httpx.Response(status, json={"error": "no"}, headers=headers) for _ in range(12)]
+    _, source = connected(Last9Double(script=answers), FakeClock(), region="r")
+    with pytest.raises(BackendUnavailable) as caught:
+        source.spans(WINDOW)
+    assert caught.value.message.endswith(f": no{said}")

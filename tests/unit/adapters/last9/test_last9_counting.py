@@ -3,7 +3,7 @@
 import httpx
 import orjson
 import pytest
-from last9_double import EPOCH_S, Last9Double, connected, enveloped
+from last9_double import EPOCH_S, Last9Double, connected, enveloped, span_row
 
 from tfy_last9.adapters.last9.counting import Counting, is_countable
 from tfy_last9.errors import BackendUnavailable, HarnessError
@@ -19,6 +19,7 @@ from tfy_last9.model.objective import (
 )
 from tfy_last9.model.run import Counted, Window
 from tfy_last9.model.trace import Role
+from tfy_last9.wire.spans import read_spans
 
 WINDOW = Window(EPOCH_S * 10**9, (EPOCH_S + 7200) * 10**9)
 CALLS = Population(Book.LAST9, Role.MODEL)
@@ -141,3 +142,19 @@ def test_counts_that_are_missing_are_not_zero():
     double.all_calls = (row,)
     with pytest.raises(BackendUnavailable, match="cannot be read"):
         counting(double).objectives([objective(ERRORS)], WINDOW)
+
+
+def test_calls_that_were_read_are_added_to_those_counted():
+    fqn = {"tfy.model.fqn": "t:openai:a:model:m"}
+    rows = [
+        span_row(1, 0, Duration=2_000_000_000, SpanAttributes=fqn),
+        span_row(2, 0, Duration=2_000_000_001, SpanAttributes=fqn),
+        span_row(3, 0, StatusCode="STATUS_CODE_ERROR", SpanAttributes={}),
+    ]
+    objectives = (objective(LATENCY, "slow"), objective(ERRORS, "bad"))
+    found = counting(Aggregating()).objectives(objectives, WINDOW, read_spans(rows).spans)
+    by_group = {(count.objective, *count.group): count for count in found}
+    slow, bad = by_group["slow", "openai"], by_group["bad", "openai"]
+    assert (slow.total, slow.bad, slow.excluded) == (970 + 2, 12 + 1, 30)
+    assert (bad.total, bad.bad) == (1000 + 2, 30)
+    assert by_group["bad", "(none)"].bad == 1

@@ -28,6 +28,7 @@ from runfolder_builders import (
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.adapters.runfolder.seal import seal
+from tfy_last9.adapters.runfolder.spending import Spending, read_spending
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.trace import Role
 from tfy_last9.ports import Page
@@ -219,3 +220,20 @@ def test_losses_are_profiled_over_the_run(tmp_path: Path) -> None:
     found = account(folder, build_page(spans)).accounting()
     assert [part[0] for part in found.loss_profile] == [2] * 10
     assert sum(part[1] for part in found.loss_profile) == found.lost == 4
+
+
+def test_what_a_request_took_is_told_by_target(tmp_path: Path) -> None:
+    rows = [
+        build_row(0, input_tokens=10, output_tokens=20),
+        build_row(1, input_tokens=30, output_tokens=20),
+        build_row(2, outcome="timeout", input_tokens=None, output_tokens=None),
+    ]
+    folder = sealed_folder(tmp_path, rows)
+    paid = {"tfy.model.metric.cost_in_usd": 0.25}
+    spans = [
+        build_span(seq, role, attributes=paid) for seq in (0, 1) for role in (Role.ROOT, Role.MODEL)
+    ]
+    collect(folder, build_page(spans))
+    assert read_spending(folder) == {
+        "openai": Spending("openai-main/gpt-4o-mini", 20.0, 20.0, 0.25)
+    }

@@ -69,3 +69,13 @@ def test_spans_that_left_the_folder_are_not_blamed_on_the_gateway(folder: RunFol
     folder.spans_path.unlink()
     with pytest.raises(BrokenRun, match=r"holds 0 spans, but evidence\.json counts 6"):
         reduce(folder)
+
+
+def test_a_run_whose_health_was_deleted_is_no_valid_run(folder: RunFolder) -> None:
+    """Nobody can tell any more whether the generator kept up: that must not pass in silence."""
+    with Reduction(folder, []) as reduction:
+        assert reduction.validity().problems == ()
+    folder.health_path.unlink()
+    with Reduction(folder, []) as reduction:
+        (problem,) = reduction.validity().problems
+    assert "health.parquet is missing" in problem

@@ -15,7 +15,7 @@ from runfolder_builders import (
     trace_of,
 )
 
-from tfy_last9.adapters.runfolder.drill import Question, drill
+from tfy_last9.adapters.runfolder.drill import Question, drill, values_of
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import LedgerRow
@@ -89,3 +89,15 @@ def test_a_trace_of_the_run_without_a_row_can_be_shown(folder: RunFolder) -> Non
 def test_an_unknown_trace_is_an_error_that_says_so(folder: RunFolder) -> None:
     with pytest.raises(BrokenRun, match="neither the ledger nor the evidence"):
         drill(folder, Question(trace_id="f" * 32))
+
+
+@pytest.mark.parametrize(
+    ("label", "some"),
+    [("provider", "anthropic"), ("outcome", "timeout"), ("status", "ok"), ("fallback", "no")],
+)
+def test_the_values_of_a_label_are_known_from_both_books(folder, label, some):
+    assert some in values_of(folder, label)
+
+
+def test_an_attribute_has_no_list_of_values(folder):
+    assert values_of(folder, "team") == []

@@ -12,8 +12,8 @@ from tfy_last9.adapters.runfolder.evidence import EvidenceStore
 from tfy_last9.cli.judging import decide
 from tfy_last9.cli.live import LiveRequest, live_window
 from tfy_last9.errors import ConfigurationError
-from tfy_last9.judge.live import needs_ledger
-from tfy_last9.model.run import EvidenceRecord, Window
+from tfy_last9.judge.live import asks_last_week, needs_ledger, told, with_last_week
+from tfy_last9.model.run import Calls, EvidenceRecord, LastWeek, Window
 from tfy_last9.model.trace import Role, SpanStatus
 from tfy_last9.model.verdict import State
 
@@ -149,3 +149,27 @@ def test_a_window_may_be_named_by_its_ends():
 def test_a_window_that_makes_no_sense_is_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
         asked(**options)
+
+
+def provider_errors():
+    return next(one for one in load_objectives(PRODUCTION) if one.name == "provider-errors")
+
+
+def test_last_week_says_whom_to_expect_only_where_nothing_else_does():
+    named = provider_errors()
+    open_ = replace(named, expect=())
+    week = LastWeek(HOUR, (Calls("gemini", 9), Calls("openai", 10)))
+    assert not asks_last_week(named)
+    assert asks_last_week(open_)
+    assert not asks_last_week(replace(open_, group_by=("region",)))
+    assert [one.expect for one in with_last_week([named, open_], week)] == [
+        named.expect,
+        ("openai",),
+    ]
+    assert with_last_week([open_], None) == (open_,)
+
+
+def test_an_empty_week_is_told_and_expects_nobody():
+    nothing = LastWeek(HOUR, ())
+    assert with_last_week([replace(provider_errors(), expect=())], nothing)[0].expect == ()
+    assert "tfy-last9/expect" in told(nothing)

@@ -6,6 +6,7 @@ from runfolder_builders import (
     EPOCH_NS,
     build_manifest,
     build_page,
+    build_record,
     build_row,
     build_scenario,
     build_span,
@@ -20,10 +21,11 @@ from tfy_last9.adapters.runfolder.losses import DIMENSIONS
 from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.arrivals.schedule import schedule
+from tfy_last9.model.run import SecondOracle
 from tfy_last9.model.trace import Role
 
 
-def accounting(parent, rows, spans, offered=None, workers=1):
+def accounting(parent, rows, spans, offered=None, workers=1, oracle=None):
     manifest = build_manifest(scenario=build_scenario(), expected_workers=workers)
     folder = new_folder(parent, manifest)
     drained = [
@@ -33,6 +35,8 @@ def accounting(parent, rows, spans, offered=None, workers=1):
     write_work(folder, rows, report | {"expected_workers": workers})
     seal(folder)
     collect(folder, build_page(spans))
+    if oracle is not None:
+        folder.write_evidence(build_record(oracle=oracle))
     with Reduction(folder, ()) as reduction:
         return reduction.accounting()
 
@@ -107,3 +111,19 @@ def test_a_trace_without_its_model_span_is_found_but_short_of_a_role(tmp_path):
 def test_without_any_loss_there_is_nothing_to_split(tmp_path):
     found = accounting(tmp_path, [build_row(0)], build_trace(0))
     assert (found.losses, found.absent_roles) == ((), ())
+
+
+def test_the_second_oracle_says_which_side_lost_a_trace(tmp_path):
+    oracle = SecondOracle(asked=("r1.1", "r1.2"), found=("r1.2",))
+    found = accounting(tmp_path, [build_row(n) for n in range(4)], build_trace(0), oracle=oracle)
+    assert found.lost == 3
+    assert split(found, "hop") == {
+        "before the export": (0, 1, 0, 0),
+        "between export and Last9": (0, 1, 0, 0),
+        "not asked": (0, 1, 0, 0),
+    }
+
+
+def test_without_a_second_oracle_no_side_is_blamed(tmp_path):
+    found = accounting(tmp_path, [build_row(0)], [])
+    assert {item.by for item in found.losses} == set(DIMENSIONS)

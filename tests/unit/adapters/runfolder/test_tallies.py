@@ -269,6 +269,25 @@ def test_a_virtual_target_expects_every_provider_it_may_reach(tmp_path: Path) ->
     assert by_group(tallies["ledger"]) == {"(virtual)": (1, 0, True)}
 
 
+def test_a_standby_may_stay_silent_and_decides_once_it_speaks(tmp_path: Path) -> None:
+    """A fallback by priority: the second provider is called only when the first fails."""
+    virtual = build_target(
+        "v", provider=None, may_reach=("openai",), standby=("gemini",), model="prod/chat"
+    )
+    scenario = build_scenario(targets=(virtual,))
+    rows = [build_row(seq, target="v", provider=None, model="prod/chat") for seq in range(2)]
+    ask = spans_ask(group_by=("provider",)).ratio(status="error")
+    (quiet, spoken) = (tmp_path / "quiet", tmp_path / "spoken")
+    spans = [*build_trace(0), *build_trace(1)]
+    tallies = reduced(quiet, rows, spans, ask, scenario=scenario).tallies()["objective"]
+    assert by_group(tallies) == {"openai": (2, 0, True)}
+    assert not tallies[0].may_be_silent
+    spans = [*build_trace(0), *build_trace(1, provider="gemini")]
+    tallies = reduced(spoken, rows, spans, ask, scenario=scenario).tallies()["objective"]
+    assert by_group(tallies) == {"gemini": (1, 0, True), "openai": (1, 0, True)}
+    assert [tally.may_be_silent for tally in tallies] == [True, False]
+
+
 def test_a_provider_that_only_refused_connections_is_a_group_without_traces(
     tmp_path: Path,
 ) -> None:

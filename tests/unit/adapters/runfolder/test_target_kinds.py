@@ -20,10 +20,11 @@ from tfy_last9.adapters.runfolder.arms import MIRRORED
 from tfy_last9.adapters.runfolder.database import literal, open_database
 from tfy_last9.adapters.runfolder.ledger import ledger_relation
 from tfy_last9.model.applicability import can_have
+from tfy_last9.model.check import Quota
 from tfy_last9.model.fields import VALUE_FIELDS, Needs
 from tfy_last9.model.objective import Book, Limit, Operator, Population, Quality, Ratio, Scalar
 from tfy_last9.model.request import LedgerRow
-from tfy_last9.model.scenario import Api, Quota
+from tfy_last9.model.scenario import Api
 from tfy_last9.model.trace import Role, SpanStatus
 from tfy_last9.model.verdict import Limited
 

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tfy_last9.standins.faults import parse
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.last9.app import Last9, Parts
+from tfy_last9.standins.last9.derived import documents
 from tfy_last9.standins.last9.disturbance import Disturbance
 from tfy_last9.standins.last9.fields import span_field
 from tfy_last9.standins.last9.otlp import decode_protobuf
@@ -173,7 +174,7 @@ def run(stages, *spans, resource=None, parameters=None, group_limit=None, **read
         appender.flush()
         rows = connection.execute(statement.sql.text, statement.sql.values).fetchall()
     if statement.columns is None:
-        return [orjson.loads(doc) for (doc,) in rows]
+        return [orjson.loads(doc) for doc in documents(statement.derived, rows)]
     aliases = [column.alias for column in statement.columns]
     return [dict(zip(aliases, row, strict=True)) for row in rows]
 

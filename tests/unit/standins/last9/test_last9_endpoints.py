@@ -213,3 +213,9 @@ def test_metrics_and_logs_are_taken_with_the_credential_only(last9, signal):
     assert last9.client.post(path, content=b"", headers=headers).status_code == 401
     headers["Authorization"] = OTLP_AUTH
     assert last9.client.post(path, content=b"", headers=headers).status_code == 200
+
+
+def test_metrics_that_are_none_are_refused(last9):
+    headers = {"Content-Type": "application/x-protobuf", "Authorization": OTLP_AUTH}
+    refused = last9.client.post("/v1/metrics", content=b"\xff\xff", headers=headers)
+    assert refused.status_code == 400

@@ -204,8 +204,6 @@ WINDOW = {"type": "window_aggregate", **COUNT, "window": ["1", "minutes"]}
         [{"type": "filter"}],
         [{"type": "filter", "query": {}, "queries": {}}],
         [{"type": "aggregate", "aggregates": [COUNT]}],
-        [ALL, {"type": "parse", "parser": "json"}],
-        [ALL, {"type": "transform", "transforms": []}],
         [ALL, {"type": "sort"}],
         [ALL, {"type": "select"}],
         [ALL, {"type": "select", "labels": ["SpanName"]}],

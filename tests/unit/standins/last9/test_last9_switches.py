@@ -26,6 +26,8 @@ from tfy_last9.standins.last9.settings import (
     Settings,
     Timestamps,
     UnsetStatus,
+    WindowEnd,
+    WindowStart,
     WrongRegion,
 )
 
@@ -117,6 +119,30 @@ def test_shuffled_groups_are_the_same_groups(start):
 )
 def test_the_empty_answer(start, setting, data):
     assert start(Settings(empty_result=setting)).query().json()["data"] == data
+
+
+@pytest.mark.parametrize(
+    ("start_ends", "end_ends", "names"),
+    [
+        (WindowStart.INCLUSIVE, WindowEnd.EXCLUSIVE, ["inside", "first"]),
+        (WindowStart.EXCLUSIVE, WindowEnd.INCLUSIVE, ["last", "inside"]),
+    ],
+)
+def test_spans_at_the_very_ends_of_a_window(start, start_ends, end_ends, names):
+    last9 = start(Settings(window_start=start_ends, window_end=end_ends))
+    at = {"first": T0_S * NS, "inside": T0_S * NS + 1, "last": (T0_S + 3600) * NS}
+    last9.ingest(
+        *(make_span(n, name=name, start_ns=at[name]) for n, name in enumerate(at, 1)),
+    )
+    assert last9.names() == names
+
+
+def test_a_window_beyond_the_longest_is_too_heavy(start):
+    last9 = start(Settings(max_range_s=3599))
+    response = last9.query()
+    assert response.status_code == 408
+    assert "too heavy" in response.json()["error"]
+    assert last9.query(end=T0_S + 3599).status_code == 200
 
 
 @pytest.mark.parametrize(
