@@ -24,8 +24,8 @@ from locust.rpc.protocol import Message
 
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.model.request import LedgerRow
+from tfy_last9.swarm.lines import ledger_line
 from tfy_last9.swarm.run import Run
-from tfy_last9.swarm.session import _line
 
 ROOT = Path(__file__).parents[1]
 ROWS = 10_000
@@ -77,7 +77,7 @@ def pack(rows: list[LedgerRow], per_letter: int) -> tuple[list[bytes], float, fl
     frames, hub_s, beside_s = [], 0.0, 0.0
     for number, start in enumerate(range(0, len(rows), per_letter), start=1):
         before_s = time.thread_time()
-        lines = b"".join(_line(one) for one in rows[start : start + per_letter])
+        lines = b"".join(ledger_line(one) for one in rows[start : start + per_letter])
         packed_s = time.thread_time()
         packed = zlib.compress(lines, 1)
         beside_s += time.thread_time() - packed_s
@@ -125,7 +125,7 @@ def main() -> None:
         taken = (hub_s, beside_s, master_hub_s, master_beside_s)
         for values, seconds in zip(found.values(), taken, strict=True):
             values.append(seconds * 1000)
-    raw = sum(len(_line(one)) for one in rows)
+    raw = sum(len(ledger_line(one)) for one in rows)
     print(f"{platform.platform()}, load {os.getloadavg()[0]:.1f}")
     print(
         f"{ROWS:,} rows, {options.rows_per_letter} a letter: {raw / 1e6:.2f} MB, packed {size / 1e6:.2f} MB"

@@ -33,12 +33,13 @@ SCENARIO = """
 name: bench
 targets: [{{name: one, model: acc/m, provider: openai}}]
 arrivals: {{kind: constant, rate: {rate}/s}}
-phases: [{{name: steady, duration: {seconds}s}}]
+phases: [{{name: connect, duration: 2s, rate: {slow}/s}}, {{name: steady, duration: {seconds}s}}]
 prompts: [Hello]
-limits: {{users: 400}}
+limits: {{users: 1000}}
 """
 SECONDS = (2, 14)
-"""Length of the product's short and long run."""
+"""Length of the product's short and long run, besides two seconds at `SLOW` arrivals/s in which it connects."""
+SLOW = 400
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ MOST_MISSED = 0.05
 PEERS = {
     client.name: client
     for client in (
-        Client("driver-alone", 2_000, 22_000),
+        Client("driver-alone", 2_000, 42_000),
+        Client("native", 50_000, 500_000),
+        Client("bare-stamped", 20_000, 100_000),
         Client("bare", 20_000, 100_000),
         Client("fast-lines", 1_000, 7_000),
         Client("openai-sdk", 50, 350),
@@ -87,13 +90,14 @@ def cpu_seconds(command: tuple[str, ...], environment: Mapping[str, str], log: P
 def product(requests: int, seconds: int, url: str, folder: Path) -> float:
     """Run the product as `gate` does: scenario, schedule, ledger, events. Every row must be there."""
     path = folder / f"bench-{requests}.yaml"
-    path.write_text(SCENARIO.format(rate=requests // seconds, seconds=seconds))
+    path.write_text(SCENARIO.format(rate=requests // seconds, slow=SLOW, seconds=seconds))
+    requests += 2 * SLOW
     scenario = load_scenario(path)
     slo = ROOT / "slo" / "client.yaml"
     request = RunRequest(scenario, slo, folder / "runs", url, workers=1)
     run, _ = open_run(request, time.time_ns())
     locustfile = ROOT / "tfy_last9" / "swarm" / "locustfile.py"
-    command = (*LOCUST, "-f", str(locustfile), "-u", "400", "-r", "400")
+    command = (*LOCUST, "-f", str(locustfile), "-u", "1000", "-r", "1000")
     settings = {"TFY_RUN_DIR": str(run.path), "TFY_GATEWAY_URL": url, "TFY_API_KEY": "key"}
     taken = cpu_seconds(command, settings, folder / "product.log")
     seal(run)
@@ -109,9 +113,17 @@ def product(requests: int, seconds: int, url: str, folder: Path) -> float:
 
 def peer(name: str, requests: int, url: str, folder: Path) -> float:
     """Run one of the peers."""
-    settings = {"TFY_GATEWAY_URL": url, "BENCH_REQUESTS": str(requests)}
+    scenario = folder / "bench.yaml"
+    scenario.write_text(SCENARIO.format(rate=1, slow=1, seconds=1))
+    settings = {
+        "TFY_GATEWAY_URL": url,
+        "BENCH_REQUESTS": str(requests),
+        "BENCH_SCENARIO": str(scenario),
+    }
     commands = {
+        "native": (str(folder / "client"), url.rpartition(":")[2], str(requests)),
         "driver-alone": (sys.executable, str(HERE / "driver_alone.py")),
+        "bare-stamped": (sys.executable, str(HERE / "bare_stamped.py")),
         "bare": (sys.executable, str(HERE / "bare.py")),
         "fast-lines": (*LOCUST, "-f", str(HERE / "peers.py"), "-u", "20", "-r", "20", "FastLines"),
         "openai-sdk": (*LOCUST, "-f", str(HERE / "peers.py"), "-u", "20", "-r", "20", "OpenAiSdk"),
@@ -134,11 +146,12 @@ def measure_peer(client: Client, url: str, folder: Path) -> float:
 
 def start_server(folder: Path) -> tuple[subprocess.Popen[str], str]:
     """Compile the server, and start it on the first core."""
-    program = folder / "server"
+    program, client = folder / "server", folder / "client"
     compiler = shutil.which("cc")
     if compiler is None:
         raise SystemExit("this benchmark compiles its server: a C compiler named cc is needed")
-    subprocess.run((compiler, "-O2", "-o", str(program), str(HERE / "server.c")), check=True)
+    for made, source in ((program, "server.c"), (client, "client.c")):
+        subprocess.run((compiler, "-O2", "-o", str(made), str(HERE / source)), check=True)
     process = subprocess.Popen((str(program), "0"), stdout=subprocess.PIPE, text=True)
     os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
     assert process.stdout is not None

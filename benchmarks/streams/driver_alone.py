@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import gevent
 import locust  # noqa: F401 - patches the standard library, as in a real run
 
+from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import Outcome
-from tfy_last9.model.scenario import Api, Limits, Message, Prompt, Target
-from tfy_last9.swarm.call import Answer, Call
+from tfy_last9.swarm.call import Answer
+from tfy_last9.swarm.record import Epoch, Recorder
 from tfy_last9.swarm.stream import StreamDriver
 
 CONNECTIONS = 20
-LIMITS = Limits(users=CONNECTIONS, connect_s=5, first_token_s=5, idle_s=5, total_s=20)
-TARGET = Target("one", "acc/m", "openai", ("openai",), Api.CHAT, True, 1, None, {}, {})
-CALL = Call(
-    Arrival(0, 0, "steady", 0, 0), "bench.0", TARGET, Prompt((Message("user", "Hello"),)), {}, "0"
-)
 
 
-def work(driver: StreamDriver, share: int) -> None:
+def work(driver: StreamDriver, recorder: Recorder, share: int) -> None:
     """Read streams one after the other."""
-    for _ in range(share):
-        answer = Answer(started_ns=time.monotonic_ns())
-        driver.send(CALL, answer)
+    for number in range(share):
+        call = recorder.call(Arrival(number, 0, "steady", 0, 0))
+        answer = Answer(started_ns=time.monotonic_ns(), facts=call.outgoing.facts())
+        driver.send(call, answer)
         assert answer.outcome is Outcome.OK, answer
 
 
-client = StreamDriver(os.environ["TFY_GATEWAY_URL"], "key", LIMITS)
+scenario = load_scenario(Path(os.environ["BENCH_SCENARIO"]))
+client = StreamDriver(os.environ["TFY_GATEWAY_URL"], "key", scenario.limits)
+calls = Recorder(scenario, "bench", 0, Epoch.now())
 part = int(os.environ["BENCH_REQUESTS"]) // CONNECTIONS
-gevent.joinall([gevent.spawn(work, client, part) for _ in range(CONNECTIONS)], raise_error=True)
+greenlets = [gevent.spawn(work, client, calls, part) for _ in range(CONNECTIONS)]
+gevent.joinall(greenlets, raise_error=True)

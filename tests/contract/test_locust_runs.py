@@ -16,6 +16,9 @@ import httpx
 import locusts
 import pytest
 
+from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.gaps import read_gaps
+
 pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("locust_runs")]
 
 STOPPED_IN_THE_MIDDLE = {
@@ -78,6 +81,20 @@ def test_locusts_own_statistics_count_each_request_once(whole, name):
     aggregated = re.findall(r"Aggregated +(\d+) +(\d+)\(", whole[name].text)
     assert aggregated[-1] == (str(len(run.ledger("seq"))), "0")
     assert re.search(r"TTFT +openai +\d+", whole[name].text)
+    assert re.search(r"GAP +openai +\d+", whole[name].text)
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_every_gap_between_tokens_is_counted_once_over_all_workers(whole, name):
+    run = whole[name].outcome
+    rows = run.ledger("phase, target, sum(chunks - 1), max(max_gap_ns)", "chunks > 0 GROUP BY ALL")
+    gaps = read_gaps(RunFolder(run.folder))
+    assert {(phase, target): gap.total() for (phase, target, _), gap in gaps.items()} == {
+        (phase, target): count for phase, target, count, _ in rows
+    }
+    for phase, target, _, widest in rows:
+        low, high = gaps[phase, target, None].quantile(1.0)
+        assert low <= widest <= high
 
 
 def test_two_workers_share_the_schedule_evenly(whole):
@@ -374,3 +391,6 @@ def test_the_parts_of_locust_that_are_not_documented_still_exist():
     (script,) = (folder / "webui" / "dist" / "assets").glob("*.js")
     for name in ("extendedTabs", "extendedTables", "extendedStats", "extendedCsvFiles"):
         assert name in script.read_text()
+    tasks, users = ((folder / "user" / name).read_text() for name in ("task.py", "users.py"))
+    assert "self._sleep(self.wait_time())" in tasks
+    assert "self._taskset_instance = " in users

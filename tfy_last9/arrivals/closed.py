@@ -14,6 +14,10 @@ from tfy_last9.arrivals.arms import arm_choice
 from tfy_last9.arrivals.mix import mixed
 from tfy_last9.arrivals.schedule import NS_PER_S, Arrival
 from tfy_last9.model.scenario import Phase, Scenario
+from tfy_last9.model.turns import turns
+
+MCP_CALL_TURNS = 3
+"""Requests of one `mcp_call`: `initialize`, the notification that ends the handshake, and the call."""
 
 
 class ClosedLoop:
@@ -27,22 +31,34 @@ class ClosedLoop:
         self._mix = mixed(weights, Random(f"{scenario.seed}/mix/{worker}"))
         self._choose_arms = arm_choice(scenario)
         self._pauses = _pauses(scenario, Random(f"{scenario.seed}/think/{worker}"))
+        self._lengths = [
+            [turns(target, prompt) for prompt in scenario.prompts] for target in scenario.targets
+        ]
+        self._block = max(MCP_CALL_TURNS if self._has_mcp else 1, *map(max, self._lengths))
         self._taken = 0
 
-    def take(self, since_ns: int, target: int | None = None) -> Arrival | None:
-        """Return the request of a user that asks now, `since_ns` after zero; None when the time is over.
+    @property
+    def _has_mcp(self) -> bool:
+        return any(target.mcp is not None for target in self._scenario.targets)
 
-        `target` is given by users that choose it themselves.
+    def take(
+        self, since_ns: int, target: int | None = None, count: int | None = None
+    ) -> Arrival | None:
+        """Return what a user that asks now opens, `since_ns` after zero; None when the time is over.
+
+        `target`, and of how many requests it consists, is given by users that choose it themselves.
         """
         phase = phase_at(self._scenario, since_ns / NS_PER_S)
         if phase is None:
             return None
-        seq = self._taken * self._workers + self._worker
+        number = self._taken * self._workers + self._worker
         self._taken += 1
         chosen = next(self._mix) if target is None else target
         (arm,) = self._choose_arms(chosen)
-        prompt = seq % len(self._scenario.prompts)
-        return Arrival(seq, since_ns, phase.name, chosen, prompt, arm)
+        prompt = number % len(self._scenario.prompts)
+        length = self._lengths[chosen][prompt] if count is None else count
+        seq = number * self._block  # turns of a conversation are numbered one after the other
+        return Arrival(seq, since_ns, phase.name, chosen, prompt, arm, number, 0, length)
 
     def pause_s(self) -> float:
         """Return how long a user thinks before it asks again, seconds."""

@@ -11,17 +11,18 @@ from tfy_last9.arrivals.arms import arm_choice
 from tfy_last9.arrivals.curve import due_times
 from tfy_last9.arrivals.mix import mixed
 from tfy_last9.model.scenario import ArrivalKind, Phase, Scenario
+from tfy_last9.model.turns import turns
 
 NS_PER_S = 1_000_000_000
 
 
 class Arrival(NamedTuple):
-    """One intended request."""
+    """One intended request: an arrival of its own, or a turn of the conversation that one began."""
 
     seq: int
     """0-based over the whole run and all workers."""
     due_ns: int
-    """Since schedule zero."""
+    """Since schedule zero; of a later turn, when its conversation began: it follows the answer before it."""
     phase: str
     target: int
     """Index into the scenario's targets."""
@@ -29,6 +30,16 @@ class Arrival(NamedTuple):
     """Index into the scenario's prompts."""
     arm: int | None = None
     """Index into the scenario's `sides`; None without arms."""
+    number: int = 0
+    """Which arrival of the schedule this is, or belongs to; mirrored arms share one."""
+    turn: int = 0
+    """0 opens a conversation."""
+    turns: int = 1
+    """Requests of the conversation."""
+
+    def at_turn(self, turn: int) -> Arrival:
+        """Return a later turn of the conversation that this opens."""
+        return self._replace(seq=self.seq + turn, turn=turn)
 
 
 def schedule(scenario: Scenario) -> Iterator[Arrival]:
@@ -38,18 +49,33 @@ def schedule(scenario: Scenario) -> Iterator[Arrival]:
     gaps = Random(f"{scenario.seed}/gaps")
     targets = mixed([target.weight for target in scenario.targets], Random(f"{scenario.seed}/mix"))
     choose_arms = arm_choice(scenario)
+    lengths = [
+        [turns(target, prompt) for prompt in scenario.prompts] for target in scenario.targets
+    ]
     seq = 0
     for number, (due_s, phase) in enumerate(_due(scenario, gaps)):
         due_ns = round(due_s * NS_PER_S)
         target, prompt = next(targets), number % len(scenario.prompts)
+        count = lengths[target][prompt]
         for arm in choose_arms(target):
-            yield Arrival(seq, due_ns, phase.name, target, prompt, arm)
-            seq += 1
+            opening = Arrival(seq, due_ns, phase.name, target, prompt, arm, number, 0, count)
+            yield opening
+            for turn in range(1, count):
+                yield opening.at_turn(turn)
+            seq += count
+
+
+def dealt(scenario: Scenario, workers: int) -> Iterator[tuple[int, Arrival]]:
+    """Yield every arrival with the worker that sends it: conversations in turn, each to one worker."""
+    conversations = -1
+    for arrival in schedule(scenario):
+        conversations += arrival.turn == 0
+        yield conversations % workers, arrival
 
 
 def share(scenario: Scenario, index: int, workers: int) -> Iterator[Arrival]:
     """Yield the arrivals that worker `index` of `workers` sends."""
-    return (arrival for arrival in schedule(scenario) if arrival.seq % workers == index)
+    return (arrival for worker, arrival in dealt(scenario, workers) if worker == index)
 
 
 def planned(scenario: Scenario) -> Counter[tuple[str, str]]:

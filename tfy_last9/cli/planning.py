@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tfy_last9.adapters.runfolder.spending import Spending
+from tfy_last9.arrivals.quota import quota_warnings
 from tfy_last9.arrivals.schedule import planned
 from tfy_last9.cli.load import expected_duration_s
 from tfy_last9.errors import ExitCode, Undecidable
@@ -15,8 +16,9 @@ from tfy_last9.judge.decide import needs_last9
 from tfy_last9.judge.looks import at_each_look, with_stretches
 from tfy_last9.judge.phrases import significant
 from tfy_last9.judge.planning import Decidability, decidability, undecidable
+from tfy_last9.model.applicability import applies
 from tfy_last9.model.objective import Objective
-from tfy_last9.model.scenario import Scenario, Target
+from tfy_last9.model.scenario import CONVERSATIONAL, Scenario, Target
 
 
 def check_decidable(
@@ -24,7 +26,11 @@ def check_decidable(
 ) -> None:
     """Raise `Undecidable` if a critical objective cannot PASS even when not one request is bad."""
     objectives = at_each_look(objectives, scenario.policy)
-    judged = tuple(one for one in objectives if not (client_only and needs_last9(one)))
+    judged = tuple(
+        one
+        for one in objectives
+        if not (client_only and needs_last9(one)) and _reachable(scenario, one)
+    )
     if not any(objective.critical for objective in judged):
         raise Undecidable(
             "no objective that this run could judge is critical, so it could not fail; no load was sent",
@@ -62,9 +68,8 @@ def describe(
     ]
     for target in scenario.targets:
         sent = sum(n for (_, name), n in counts.items() if name == target.name)
-        tokens = sent * (target.max_tokens or 0)
-        bound = f", at most {tokens} output tokens" if tokens else ", output tokens not capped"
-        lines.append(f"  {target.name}: {sent} requests to {target.model}{bound}")
+        lines.append(f"  {target.name}: {sent} requests to {target.model}{_bound(target, sent)}")
+    lines += [f"  warning: {warning}" for warning in quota_warnings(scenario)]
     lines += _expected(scenario, counts, spending)
     if scenario.policy.retries:
         lines.append(
@@ -78,6 +83,14 @@ def describe(
     for n, change in enumerate(smallest_changes(scenario, objectives)):
         lines.append(f"{'to decide all that is critical' if n == 0 else 'or'}: {change}")
     return "\n".join(lines), ExitCode.CONFIGURATION if hopeless else ExitCode.PASS
+
+
+def _bound(target: Target, sent: int) -> str:
+    """Say how many output tokens the requests may cost; only text has any."""
+    if target.api not in CONVERSATIONAL:
+        return f", {target.api}"
+    tokens = sent * (target.max_tokens or 0)
+    return f", at most {tokens} output tokens" if tokens else ", output tokens not capped"
 
 
 def smallest_changes(scenario: Scenario, objectives: tuple[Objective, ...]) -> list[str]:
@@ -180,18 +193,33 @@ def _closed(scenario: Scenario) -> str:
 
 
 def _entries(scenario: Scenario, objectives: tuple[Objective, ...]) -> tuple[Decidability, ...]:
-    judged = _judged_per_provider(scenario)
+    counts = planned(scenario)
     seconds = sum(phase.duration_s for phase in scenario.phases if phase.judged)
-    rates = {provider: n / seconds for provider, n in judged.items()}
-    return decidability(objectives, judged, rates)
+    found: list[Decidability] = []
+    for objective in objectives:
+        if _reachable(scenario, objective):
+            judged = _judged_per_provider(scenario, objective, counts)
+            rates = {provider: n / seconds for provider, n in judged.items()}
+            found += decidability((objective,), judged, rates)
+    return tuple(found)
 
 
-def _judged_per_provider(scenario: Scenario) -> Counter[str]:
-    """Count judged requests per provider; a virtual target counts for each provider it may reach."""
-    reach = {target.name: target.may_reach for target in scenario.targets}
+def _reachable(scenario: Scenario, objective: Objective) -> list[Target]:
+    """Return the targets that an objective can say something about."""
+    return [target for target in scenario.targets if applies(objective, target)]
+
+
+def _judged_per_provider(
+    scenario: Scenario, objective: Objective, planned_counts: Counter[tuple[str, str]]
+) -> Counter[str]:
+    """Count judged requests per provider that an objective can say something about.
+
+    A virtual target counts for each provider it may reach.
+    """
+    reach = {target.name: target.may_reach for target in _reachable(scenario, objective)}
     counts: Counter[str] = Counter()
-    for (phase, target), n in planned(scenario).items():
-        if phase in scenario.judged_phases:
+    for (phase, target), n in planned_counts.items():
+        if phase in scenario.judged_phases and target in reach:
             for provider in reach[target]:
                 counts[provider] += n
     for providers in reach.values():

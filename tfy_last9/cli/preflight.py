@@ -12,6 +12,7 @@ from tfy_last9.adapters.last9.client import Last9Client
 from tfy_last9.adapters.last9.settings import Last9Settings
 from tfy_last9.adapters.last9.source import Last9Source
 from tfy_last9.adapters.probe import ProbeResult, probe
+from tfy_last9.arrivals.quota import quota_warnings
 from tfy_last9.cli.console import Console
 from tfy_last9.errors import (
     BackendUnavailable,
@@ -48,6 +49,8 @@ def check_gateway(
     console: Console,
 ) -> tuple[ProbeResult, ...]:
     """Send one request per target and arm. Raises for a refused key, a refused request, or no answer at all."""
+    for warning in quota_warnings(scenario):
+        console.say(f"preflight: {warning}")
     run_id = f"preflight-{token_hex(6)}"
     sides = [(arms[arm.name], arm.applied_to) for arm in scenario.sides]
     results = []

@@ -28,6 +28,8 @@ def decide(objective: Objective, tally: Tally, adjusted_p: float | None = None) 
     fault = _fault(tally)
     if fault is not None:
         return finding_of(objective, tally, State.ERROR, fault)
+    if 0 < tally.excluded == tally.inapplicable and tally.total == 0:
+        return finding_of(objective, tally, State.INFO, _not_applicable(objective, tally))
     if tally.total == 0 or (objective.is_census and tally.bad == tally.total):
         return finding_of(objective, tally, State.NO_DATA, _silence(objective, tally))
     if objective.is_census:
@@ -148,7 +150,7 @@ def _doubts(allowed: float, tally: Tally, found: Strength) -> list[str]:
     used = tally.bad / tally.total / allowed
     if used > WARN_SHARE:
         doubts.append(f"uses {phrases.percent(used)} of the budget")
-    if tally.excluded > tally.total:
+    if tally.excluded - tally.inapplicable > tally.total:
         doubts.append("more events were excluded than counted")
     if found.deff > WARN_DEFF:
         doubts.append("bursts make the proof weaker than the count suggests")
@@ -171,6 +173,11 @@ def _observed(objective: Objective, tally: Tally) -> str:
     if tally.earlier:
         text += f", {tally.earlier:,} of them in earlier looks"
     return f"{text}, {tally.excluded:,} excluded" if tally.excluded else text
+
+
+def _not_applicable(objective: Objective, tally: Tally) -> str:
+    sent = f"none of {tally.excluded:,} {phrases.noun(objective)} can have this value"
+    return f"not applicable: {sent} (embeddings have no first token, a whole answer has no gaps)"
 
 
 def _silence(objective: Objective, tally: Tally) -> str:

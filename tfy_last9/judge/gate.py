@@ -21,6 +21,7 @@ from tfy_last9.judge.live import needs_ledger
 from tfy_last9.judge.looks import at_each_look
 from tfy_last9.judge.losses import explained, steady_loss
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values, claims_of
+from tfy_last9.judge.quota import quota_bound
 from tfy_last9.judge.retries import pooled
 from tfy_last9.judge.retries import told as looks_before
 from tfy_last9.judge.soundness import Obstacle, obstacles
@@ -49,6 +50,8 @@ REASON_CODES = {
     State.ERROR: "objective_error",
     State.FAIL: "objective_failed",
 }
+
+_UNJUDGED = frozenset({State.INFO, State.NOT_CONFIGURED})
 
 
 def judge(
@@ -138,7 +141,11 @@ def _findings(
         return [not_configured(objective) if manifest.client_only else not_counted(objective)]
     groups = tallies.get(objective.name, ())
     found = [
-        decide_any(objective, tally, adjusted.get((objective.name, tally.group)))
+        quota_bound(
+            decide_any(objective, tally, adjusted.get((objective.name, tally.group))),
+            objective,
+            tally,
+        )
         for tally in groups
     ]
     return found or [not_counted(objective)]
@@ -184,6 +191,14 @@ def _folded(verdict: Verdict, manifest: Manifest) -> Verdict:
             exit_code=EXIT_CODES[State.NO_DATA],
             reason="no request ended in a way that must leave a trace, so Last9 proves nothing",
             reason_code="no_expected_traces",
+        )
+    if not any(item.critical and item.state not in _UNJUDGED for item in verdict.findings):
+        return replace(
+            verdict,
+            state=State.NO_DATA,
+            exit_code=EXIT_CODES[State.NO_DATA],
+            reason="no critical objective applies to what was sent, so nothing is proven",
+            reason_code="nothing_applies",
         )
     reason = _passed(verdict) if state is State.PASS else _worst(verdict.findings, state)
     return replace(

@@ -7,8 +7,27 @@ the reports (to print units). Adding a field means adding a line here and its SQ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from tfy_last9.model.objective import Book
+
+
+class Needs(StrEnum):
+    """What a request must be like for a value to be possible at all."""
+
+    NOTHING = "nothing"
+    TEXT = "text"
+    """An answer in words."""
+    STREAM = "stream"
+    """An answer in words, token by token."""
+    INPUT_TOKENS = "input tokens"
+    PRICE = "price"
+    TOOL = "tool"
+    """A call of an MCP tool."""
+    ITEMS = "items"
+    """An answer that is no text: embeddings, results, tools."""
+    WHOLE = "whole"
+    """An answer that is not streamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,39 +39,45 @@ class ValueField:
     unit: str
     title: str
     """As printed in reports, lower case."""
+    needs: Needs = Needs.NOTHING
 
 
-_LEDGER = (
-    ("ttft_ms", "ms", "time to first token"),
-    ("first_answer_ms", "ms", "time to first answer"),
+_LEDGER: tuple[tuple[str, str, str] | tuple[str, str, str, Needs], ...] = (
+    ("ttft_ms", "ms", "time to first token", Needs.STREAM),
+    ("first_answer_ms", "ms", "time to first answer", Needs.STREAM),
     ("total_ms", "ms", "total time"),
     ("start_lag_ms", "ms", "start lag"),
     ("connect_ms", "ms", "time to connect"),
-    ("max_gap_ms", "ms", "longest gap between tokens"),
-    ("inter_token_ms", "ms", "mean time between tokens"),
-    ("tokens_per_s", "tokens/s", "output tokens per second"),
-    ("output_tokens", "tokens", "output tokens"),
-    ("input_tokens", "tokens", "input tokens"),
-    ("total_tokens", "tokens", "tokens"),
-    ("reasoning_tokens", "tokens", "reasoning tokens"),
-    ("cached_tokens", "tokens", "cached input tokens"),
-    ("cost_usd", "USD", "cost"),
+    ("max_gap_ms", "ms", "longest gap between tokens", Needs.STREAM),
+    ("inter_token_ms", "ms", "mean time between tokens", Needs.STREAM),
+    ("tokens_per_s", "tokens/s", "output tokens per second", Needs.TEXT),
+    ("output_tokens", "tokens", "output tokens", Needs.TEXT),
+    ("input_tokens", "tokens", "input tokens", Needs.PRICE),
+    ("total_tokens", "tokens", "tokens", Needs.INPUT_TOKENS),
+    ("reasoning_tokens", "tokens", "reasoning tokens", Needs.TEXT),
+    ("cached_tokens", "tokens", "cached input tokens", Needs.TEXT),
+    ("cost_usd", "USD", "cost", Needs.PRICE),
+    ("tool_ms", "ms", "time of a tool call", Needs.TOOL),
+    ("tool_calls", "calls", "tool calls asked for", Needs.TEXT),
+    ("items", "items", "items answered", Needs.ITEMS),
+    ("input_tokens_per_s", "tokens/s", "input tokens per second", Needs.INPUT_TOKENS),
+    ("gateway_ms", "ms", "time in the gateway's own stages", Needs.WHOLE),
 )
-_LAST9 = (
+_LAST9: tuple[tuple[str, str, str] | tuple[str, str, str, Needs], ...] = (
     ("duration_ms", "ms", "span duration"),
-    ("ttft_ms", "ms", "gateway's time to first token"),
-    ("inter_token_ms", "ms", "gateway's inter-token latency"),
-    ("tokens_per_s", "tokens/s", "output tokens per second of the span"),
+    ("ttft_ms", "ms", "gateway's time to first token", Needs.TEXT),
+    ("inter_token_ms", "ms", "gateway's inter-token latency", Needs.TEXT),
+    ("tokens_per_s", "tokens/s", "output tokens per second of the span", Needs.TEXT),
     ("input_tokens", "tokens", "input tokens"),
-    ("output_tokens", "tokens", "output tokens"),
+    ("output_tokens", "tokens", "output tokens", Needs.TEXT),
     ("total_tokens", "tokens", "tokens"),
     ("cost_usd", "USD", "cost"),
     ("spans_per_trace", "spans", "spans per trace"),
     ("model_calls", "calls", "provider calls per trace"),
     ("gateway_overhead_ms", "ms", "gateway minus provider time"),
     ("client_overhead_ms", "ms", "client minus gateway time"),
-    ("ttft_gap_ms", "ms", "client minus gateway time to first token"),
-    ("token_gap", "tokens", "difference of output tokens, client and gateway"),
+    ("ttft_gap_ms", "ms", "client minus gateway time to first token", Needs.STREAM),
+    ("token_gap", "tokens", "difference of output tokens, client and gateway", Needs.TEXT),
     ("ingestion_lag_ms", "ms", "time from answer to first sight in Last9"),
 )
 _RUN = (
@@ -72,9 +97,9 @@ _RUN = (
 )
 
 VALUE_FIELDS: dict[tuple[Book, str], ValueField] = {
-    (book, name): ValueField(name, book, unit, title)
+    (book, name): ValueField(name, book, unit, title, *needs)
     for book, fields in ((Book.LEDGER, _LEDGER), (Book.LAST9, _LAST9))
-    for name, unit, title in fields
+    for name, unit, title, *needs in fields
 }
 """One value per request (ledger) or span (Last9)."""
 
@@ -95,6 +120,7 @@ LEDGER_LABELS = frozenset(
     {
         *("provider", "model", "target", "route", "arm", "phase", "outcome", "api", "error_type"),
         *("finish_reason", "size_band", "cache_status", "resolved_model", "worker", "check_failed"),
+        *("stream", "operation", "tool", "turn", "applied_rules"),
     }
 )
 """Labels of a ledger row that conditions and `groupBy` may name. `size_band` is the estimated length of

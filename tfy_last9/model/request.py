@@ -27,6 +27,9 @@ class Outcome(StrEnum):
     MISSED = "missed"
 
 
+CHECK_FAILED = "check_failed"
+"""What SLO files may name beside outcomes: an answer that came, and fails one of its target's checks."""
+
 EXPECTS_TRACE = frozenset(
     {
         Outcome.OK,
@@ -109,6 +112,28 @@ class LedgerRow(NamedTuple):
     cache_status: str | None
     connect_ns: int | None
     """Time spent on a new connection (TCP and TLS), null when one was reused."""
+    arrival: int | None = None
+    """Number of the arrival in the schedule: the same for all turns of a conversation and for mirrored arms."""
+    session_id: str | None = None
+    """Conversation of several requests; null for a request on its own."""
+    turn: int | None = None
+    """1 opens the conversation; null for a request on its own."""
+    operation: str | None = None
+    """What was asked of a target that offers several things: method of MCP, path of `http`."""
+    tool: str | None = None
+    """Tool of an MCP call."""
+    tool_calls: int | None = None
+    """Tool calls that the answer asks for; null where it asks for none."""
+    items: int | None = None
+    """Embeddings, results, tools listed, or parts of a tool's result."""
+    applied_rules: str | None = None
+    """Rules and configurations that the gateway says it applied, as `path=value`."""
+    gateway_ms: float | None = None
+    """Time the gateway says it spent on its own stages (`server-timing`, not on streams)."""
+    reasoning_chunks: int | None = None
+    """Of `chunks`, those that carried reasoning only; null for none."""
+    tool_chunks: int | None = None
+    """Of `chunks`, those that carried a tool call only; null for none."""
 
 
 LEDGER_TYPES: dict[str, str] = {
@@ -116,18 +141,20 @@ LEDGER_TYPES: dict[str, str] = {
         (
             *("seq", "due_ns", "started_ns", "first_byte_ns", "first_token_ns", "first_answer_ns"),
             *("last_token_ns", "finished_ns", "epoch_ns", "max_gap_ns", "bytes_in", "connect_ns"),
+            "arrival",
         ),
         "BIGINT",
     ),
     **dict.fromkeys(
         (
             *("worker", "attempt", "status", "input_tokens", "output_tokens"),
-            *("reasoning_tokens", "cached_tokens", "chunks"),
+            *("reasoning_tokens", "cached_tokens", "chunks", "turn", "tool_calls", "items"),
+            *("reasoning_chunks", "tool_chunks"),
         ),
         "INTEGER",
     ),
     **dict.fromkeys(("stream", "written"), "BOOLEAN"),
-    "cost_usd": "DOUBLE",
+    **dict.fromkeys(("cost_usd", "gateway_ms"), "DOUBLE"),
 }
 """SQL type per column; a column that is not listed is VARCHAR."""
 

@@ -6,11 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from tfy_last9.model.check import Check, Quota
+from tfy_last9.model.conversation import (
+    FollowUp,
+    Image,
+    McpScript,
+    Sessions,
+    ToolCall,
+    ToolResult,
+)
+
 
 class Api(StrEnum):
     """Wire protocol of a target."""
 
     CHAT = "chat"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    GEMINI = "gemini"
+    EMBEDDINGS = "embeddings"
+    MCP = "mcp"
+    HTTP = "http"
+    """Any other JSON endpoint of the gateway: rerank, moderations, images, audio."""
+
+
+CONVERSATIONAL = frozenset({Api.CHAT, Api.RESPONSES, Api.MESSAGES, Api.GEMINI})
+"""Protocols whose prompts may have further turns, and whose answers are text that may be streamed."""
 
 
 class Driver(StrEnum):
@@ -79,6 +100,13 @@ class Target:
     """Merged verbatim into the request body."""
     standby: tuple[str, ...] = ()
     """Canonical providers of a virtual target that are called only when others fail: they may stay silent."""
+    path: str | None = None
+    """Path below the gateway's address; None: where the gateway has the protocol by default."""
+    prompt_key: str | None = None
+    """`http`: key of the body that takes the prompt's text; None: the body is sent as it is written."""
+    mcp: McpScript | None = None
+    checks: tuple[Check, ...] = ()
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +163,18 @@ class Message:
 
     role: str
     content: str
+    image: Image | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_results: tuple[ToolResult, ...] = ()
+    """What tools answered: such a message has the role `tool`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One conversation opening, chosen round robin by arrival number."""
+    """One conversation, chosen round robin by arrival number: its opening, and what follows."""
 
     messages: tuple[Message, ...]
+    follow_ups: tuple[FollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +283,7 @@ class Scenario:
     """Closed loop: mean pause of a user between an answer and its next request."""
     think_even: bool = False
     """Every pause is the mean; otherwise they are exponential."""
+    sessions: Sessions = field(default_factory=Sessions)
 
     @property
     def is_closed(self) -> bool:

@@ -106,6 +106,15 @@ class Slices:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """A target with a quota, and how many of its judged requests were turned away as too many."""
+
+    target: str
+    turned_away: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of one objective in one group: all that judging needs."""
 
@@ -128,6 +137,10 @@ class Tally:
     """RatioTimeslices: mean over slices of the share of bad events."""
     burns: tuple[Burn, ...] = ()
     """Composite by Occurrences: what each member counted."""
+    inapplicable: int = 0
+    """Of the excluded: events that cannot have the value by their kind (a first token of an embedding)."""
+    limited: tuple[Limited, ...] = ()
+    """Targets of the group that have a quota and were rate-limited."""
     population: int | None = None
     """Of how many events `total` is a random sample without replacement; None for all there are."""
     unseen: int = 0

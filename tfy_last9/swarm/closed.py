@@ -19,7 +19,11 @@ class ClosedFeed:
     """Where users ask for their next request."""
 
     def __init__(
-        self, scenario: Scenario, loop: ClosedLoop, pool: UserPool, on_asked: Callable[[], None]
+        self,
+        scenario: Scenario,
+        loop: ClosedLoop,
+        pool: UserPool,
+        on_asked: Callable[[Arrival], None],
     ) -> None:
         self._scenario = scenario
         self._targets = [target.name for target in scenario.targets]
@@ -52,8 +56,8 @@ class ClosedFeed:
         """Return the next request of the mix, due now; None when the time is over."""
         return self._take(None)
 
-    def ask(self, target: str) -> Arrival | None:
-        """Return a request to a target, due now, at the earliest when the run begins; None when it is over.
+    def ask(self, target: str, count: int = 1) -> Arrival | None:
+        """Return an arrival at a target, due now, at the earliest when the run begins; None when it is over.
 
         Raises `KeyError` for a target that the scenario does not have.
         """
@@ -61,18 +65,18 @@ class ClosedFeed:
             known = ", ".join(self._targets)
             raise KeyError(f"the scenario has no target {target!r}; it has {known}")
         self._begun.wait()
-        return self._take(self._targets.index(target))
+        return self._take(self._targets.index(target), count)
 
     def pause_s(self) -> float:
         """Return how long a user pauses before its next request, seconds."""
         return self._loop.pause_s()
 
-    def _take(self, target: int | None) -> Arrival | None:
+    def _take(self, target: int | None, count: int | None = None) -> Arrival | None:
         if self._over:
             return None
-        arrival = self._loop.take(max(0, time.monotonic_ns() - self._zero_ns), target)
+        arrival = self._loop.take(max(0, time.monotonic_ns() - self._zero_ns), target, count)
         if arrival is not None:
-            self._on_asked()
+            self._on_asked(arrival)
         return arrival
 
     def _sleep_until(self, since_s: float) -> None:

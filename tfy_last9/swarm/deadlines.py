@@ -17,7 +17,9 @@ PERIOD_S = 0.1
 class Expirable(Protocol):
     """Something with a deadline."""
 
-    deadline_ns: int
+    @property
+    def deadline_ns(self) -> int:
+        """Monotonic instant at which to give up."""
 
     def expire(self) -> None:
         """Give up: the deadline is past."""

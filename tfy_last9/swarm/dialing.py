@@ -87,7 +87,7 @@ def open_tunnel(sock: Any, origin: Origin, proxy: Proxy) -> None:
     if proxy.authorization is not None:
         headers["proxy-authorization"] = proxy.authorization
     sock.sendall(request_head("CONNECT", f"{host}:{origin.port}", headers))
-    reader = ResponseReader(lambda _: None)
+    reader = ResponseReader()
     head = b""
     while b"\r\n\r\n" not in head:
         data = sock.recv(_READ_BYTES)

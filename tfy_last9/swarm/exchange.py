@@ -10,19 +10,21 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import gevent
-from gevent.event import AsyncResult
+from gevent import getcurrent
+from gevent.hub import Waiter, get_hub
 
 from tfy_last9.model.request import Clock, Outcome
 from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.call import Answer
 from tfy_last9.swarm.transport import Connection, KernelClock
-from tfy_last9.wire.http1 import ProtocolError, ResponseReader
-from tfy_last9.wire.sse import SseParser
+from tfy_last9.wire.http1 import ProtocolError
+from tfy_last9.wire.outgoing import is_event_stream
+from tfy_last9.wire.sse import EventReader
 
 _NS_PER_S = 1_000_000_000
-_OK = range(200, 300)
 _GREATEST_ERROR_BODY = 65536
+LINGER_NS = 250_000_000
+"""An MCP server may leave its event stream open after the response: so long is the end waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class Exchange:
     """Reads one answer into an `Answer`. `deadline_ns` is watched from outside (`Expirable`)."""
 
     __slots__ = (
-        *("_answer", "_at_ns", "_body", "_clock", "_connection", "_over", "_reader", "_sse"),
-        *("_stamped", "_streaming", "_total_deadline_ns", "_watcher", "deadline_ns", "limits"),
+        *("_answer", "_at_ns", "_body", "_clock", "_connection", "_events", "_facts", "_is_over"),
+        *("_reader", "_stamped", "_streaming", "_waiter", "limits"),
     )
 
     def __init__(
@@ -59,43 +61,58 @@ class Exchange:
     ) -> None:
         self._connection = connection
         self._answer = answer
+        self._facts = answer.facts
         self._clock = clock
         self._streaming = streaming
-        self._reader = ResponseReader(self._on_body)
-        self._sse = SseParser()
-        self._body = bytearray()
-        self._over: Any = AsyncResult()
+        self._reader = connection.reader
+        self._reader.reset()
+        self._events: EventReader | None = None
+        self._body = b""
+        self._waiter: Any = Waiter()
+        self._is_over = False
         self._at_ns = answer.started_ns
         self._stamped = True
         self.limits = limits
-        self._total_deadline_ns = answer.started_ns + limits.total_ns
-        wait_ns = limits.first_token_ns if streaming else limits.total_ns
-        self.deadline_ns = min(answer.started_ns + wait_ns, self._total_deadline_ns)
-        self._watcher: Any = gevent.get_hub().loop.io(connection.sock.fileno(), 1)
+        connection.listen(self._on_readable)
+
+    @property
+    def deadline_ns(self) -> int:
+        """When to give up, if nothing more comes."""
+        total_ns = self._answer.started_ns + self.limits.total_ns
+        if self._is_answered():
+            return min(self._at_ns + LINGER_NS, total_ns)
+        if self._facts.first_token_ns is not None:
+            return min(self._at_ns + self.limits.idle_ns, total_ns)
+        if self._streaming:
+            return min(self._answer.started_ns + self.limits.first_token_ns, total_ns)
+        return total_ns
 
     def read(self) -> bool:
         """Wait for the end of the answer; return whether the connection can be used again."""
-        self._watcher.start(self._on_readable)
-        try:
-            self._over.get()
-        finally:
-            self._watcher.stop()
-            self._watcher.close()
-        return self._reader.complete and self._reader.keep_alive
+        self._waiter.get()
+        return self._reader.keep_alive and self._reader.complete
 
     def expire(self) -> None:
         """End the exchange because its deadline is past; says which of the time-outs it was."""
         now_ns = time.monotonic_ns()
-        facts, seconds = self._answer.facts, 1 / _NS_PER_S
-        if now_ns > self._total_deadline_ns:
+        seconds = 1 / _NS_PER_S
+        if self._is_answered():
+            if not self._is_over:
+                self._complete()
+            return
+        if now_ns > self._answer.started_ns + self.limits.total_ns:
             text = f"not finished after {self.limits.total_ns * seconds:g} s"
             self._finish(now_ns, Outcome.TIMEOUT, "total_timeout", text)
-        elif facts.first_token_ns is None:
+        elif self._facts.first_token_ns is None:
             text = f"no token after {self.limits.first_token_ns * seconds:g} s"
             self._finish(now_ns, Outcome.TIMEOUT, "first_token_timeout", text)
         else:
             text = f"silent for {self.limits.idle_ns * seconds:g} s"
             self._finish(now_ns, Outcome.STREAM_BROKEN, "stall", text)
+
+    def _is_answered(self) -> bool:
+        """Tell whether events that nobody asked to be a stream of tokens have brought the answer (MCP)."""
+        return not self._streaming and self._events is not None and self._facts.done
 
     def abort(self) -> None:
         """End the exchange because the run is over."""
@@ -114,28 +131,31 @@ class Exchange:
             self._on_end_of_input()
             return
         data, stamp_ns = received
-        if not data:  # part of a TLS record, or a session ticket: nothing of the answer yet
+        size = len(data)
+        if not size:  # part of a TLS record, or a session ticket: nothing of the answer yet
             return
         self._take_instant(stamp_ns)
         answer = self._answer
-        answer.bytes_in += len(data)
+        answer.bytes_in += size
         if answer.first_byte_ns is None:
             answer.first_byte_ns = self._at_ns
+        reader = self._reader
         try:
-            self._reader.feed(data)
+            body = reader.feed(data)
         except ProtocolError as error:
+            self._on_body(reader.take_body())
             self._finish(self._at_ns, Outcome.STREAM_BROKEN, "bad_http", str(error))
             return
-        if self._reader.complete:
+        if body:
+            self._on_body(body)
+        if reader.complete and not self._is_over:
             self._complete()
-        elif answer.facts.first_token_ns is not None:
-            self.deadline_ns = min(self._at_ns + self.limits.idle_ns, self._total_deadline_ns)
 
     def _take_instant(self, stamp_ns: int | None) -> None:
         """Fix the instant of this read: the kernel's if it is there and plausible, else ours."""
         now_ns = time.monotonic_ns()
         if stamp_ns is not None:
-            at_ns = self._clock.to_monotonic(stamp_ns)
+            at_ns = stamp_ns - self._clock.offset_ns
             if self._at_ns <= at_ns <= now_ns:  # an answer's instants never go backwards
                 self._at_ns = at_ns
                 return
@@ -143,11 +163,25 @@ class Exchange:
         self._at_ns = now_ns
 
     def _on_body(self, body: bytes) -> None:
-        if self._streaming and self._reader.status in _OK:
-            for event in self._sse.feed(body):
-                self._answer.facts.take_event(event.data, self._at_ns)
-        elif len(self._body) < _GREATEST_ERROR_BODY or self._reader.status in _OK:
+        if self._events is not None:
+            self._events.feed(body, self._at_ns)
+            return
+        is_ok = self._is_ok()
+        coding = self._reader.headers.get("content-encoding", "")
+        if is_ok and coding.strip().lower() not in {"", "identity"}:
+            text = f"the answer is compressed ({coding}) although identity was asked for"
+            self._finish(self._at_ns, Outcome.STREAM_BROKEN, "compressed", text)
+            return
+        kind = self._reader.headers.get("content-type", "")
+        if is_ok and is_event_stream(kind, asked=self._streaming):
+            self._events = EventReader(self._facts)
+            self._events.feed(body, self._at_ns)
+        elif len(self._body) < _GREATEST_ERROR_BODY or is_ok:
             self._body += body
+
+    def _is_ok(self) -> bool:
+        status = self._reader.status
+        return status is not None and 200 <= status < 300  # noqa: PLR2004 - success
 
     def _on_end_of_input(self) -> None:
         now_ns = time.monotonic_ns()
@@ -163,41 +197,42 @@ class Exchange:
 
     def _complete(self) -> None:
         """Judge a complete response: what it says may still be an error or a stream without an end."""
-        answer, facts = self._answer, self._answer.facts
-        if self._reader.status in _OK:
-            if not self._streaming:
-                facts.take_answer(bytes(self._body))
-            if facts.error_type is not None:
-                answer.fail(Outcome.STREAM_BROKEN, facts.error_type, facts.error_message or "")
-            elif not facts.done:
-                answer.fail(
-                    Outcome.STREAM_BROKEN, "missing_done", "the stream ended without [DONE]"
-                )
-            else:
-                answer.outcome = Outcome.OK
+        answer, facts = self._answer, self._facts
+        if self._is_ok():
+            is_whole = self._events is None
+            if is_whole and (self._body or not self._streaming):
+                facts.take_answer(self._body)
+            if is_whole and self._streaming and facts.mishap() is None:
+                text = "a stream was asked for, and one whole answer came"
+                answer.fail(Outcome.STREAM_BROKEN, "not_a_stream", text)
+            answer.conclude()
         self._end(self._at_ns)
 
     def _finish(self, at_ns: int, outcome: Outcome, error_type: str, message: str) -> None:
-        self._answer.fail(outcome, error_type, message)
-        self._end(at_ns)
+        if not self._is_over:
+            self._answer.fail(outcome, error_type, message)
+            self._end(at_ns)
 
     def _end(self, at_ns: int) -> None:
+        """Fix what is known, and wake the user: at once from the hub, else as soon as the hub runs."""
+        self._is_over = True
+        self._connection.listen(None)
         answer = self._answer
         answer.finished_ns = at_ns
         answer.status = self._reader.status
         answer.headers = self._reader.headers
         answer.clock = Clock.KERNEL if self._stamped else Clock.USER
-        self._watcher.stop()
-        if not self._over.ready():
-            self._over.set(None)
+        hub = get_hub()
+        if getcurrent() is hub:
+            self._waiter.switch(None)
+        else:
+            hub.loop.run_callback(self._waiter.switch, None)
 
     def keep_what_is_known(self, at_ns: int) -> None:
         """Copy status and headers into the answer of an exchange that is being killed."""
-        if self._answer.finished_ns is None:
-            self._answer.fail(Outcome.ABORTED, "killed", "the user was stopped in the middle")
-            self._end(at_ns)
+        self._finish(at_ns, Outcome.ABORTED, "killed", "the user was stopped in the middle")
 
     @property
     def error_body(self) -> bytes:
         """Body of an answer other than 2xx."""
-        return bytes(self._body)
+        return self._body

@@ -23,6 +23,8 @@ from locust.runners import MasterRunner
 
 from tfy_last9.adapters.files.scenario import scenario_to_json
 from tfy_last9.errors import TfyError
+from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.turns import longest_session_s
 from tfy_last9.swarm.peers import LOST_AFTER_S, Peer, host_of
 from tfy_last9.swarm.run import Run
 
@@ -174,7 +176,7 @@ class Master:
 
         Locust itself would wait for ever on the users of a worker that was killed.
         """
-        limit_s = LEAD_NS / 1e9 + run.scenario.duration_s + run.scenario.limits.total_s + LIVENESS_S
+        limit_s = LEAD_NS / 1e9 + run.scenario.duration_s + _tail_s(run.scenario) + LIVENESS_S
         until = time.monotonic() + limit_s
         while not run.closed and run.missing(self._is_alive) and time.monotonic() < until:
             gevent.sleep(SUPERVISE_S)
@@ -205,3 +207,8 @@ class Master:
             return
         run.close()
         self._on_end(run)
+
+
+def _tail_s(scenario: Scenario) -> float:
+    """Return how long answers may take that were asked for at the very end of the schedule."""
+    return scenario.limits.total_s + longest_session_s(scenario)

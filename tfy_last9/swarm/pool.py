@@ -10,17 +10,32 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gevent.event import AsyncResult
+from gevent.hub import Waiter, get_hub
 from locust.exception import StopUser
 
 from tfy_last9.arrivals.schedule import Arrival
+
+
+class _Ticket:
+    """One user's turn in the queue."""
+
+    __slots__ = ("arrival", "waiter")
+
+    def __init__(self) -> None:
+        self.waiter: Any = Waiter()
+        self.arrival: Arrival | None = None
+
+    def redeem(self, arrival: Arrival | None) -> None:
+        """Wake the user, as soon as the hub runs; None: there is no more work."""
+        self.arrival = arrival
+        get_hub().loop.run_callback(self.waiter.switch, None)
 
 
 class UserPool:
     """Users wait here for work. One per worker process, reopened at each run."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[_Ticket] = deque()
         self._open = True
         self._source: Callable[[], Arrival | None] | None = None
         self._on_dropped: Callable[[Arrival], None] = lambda _: None
@@ -49,20 +64,19 @@ class UserPool:
             raise StopUser
         if self._source is not None:
             return self._asked(self._source)
-        ticket: Any = AsyncResult()
+        ticket = _Ticket()
         self._waiting.append(ticket)
         try:
-            arrival = ticket.get()
+            ticket.waiter.get()
         except BaseException:  # killed while waiting: nobody may hand work to this ticket
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
-            elif ticket.ready() and ticket.value is not None and not self.hand_over(ticket.value):
-                self._on_dropped(ticket.value)
+            elif ticket.arrival is not None and not self.hand_over(ticket.arrival):
+                self._on_dropped(ticket.arrival)
             raise
-        if arrival is None:
+        if ticket.arrival is None:
             raise StopUser
-        assert isinstance(arrival, Arrival)
-        return arrival
+        return ticket.arrival
 
     def _asked(self, source: Callable[[], Arrival | None]) -> Arrival:
         arrival = source()
@@ -74,11 +88,11 @@ class UserPool:
         """Give an arrival to the user that has waited longest; False when nobody waits."""
         if not self._waiting:
             return False
-        self._waiting.popleft().set(arrival)
+        self._waiting.popleft().redeem(arrival)
         return True
 
     def close(self) -> None:
         """Let all waiting users go."""
         self._open = False
         while self._waiting:
-            self._waiting.popleft().set(None)
+            self._waiting.popleft().redeem(None)

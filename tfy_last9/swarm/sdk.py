@@ -15,9 +15,8 @@ import orjson
 from tfy_last9.adapters.environment import GatewaySettings
 from tfy_last9.adapters.network import certificates
 from tfy_last9.model.request import Outcome
-from tfy_last9.model.scenario import Limits
+from tfy_last9.model.scenario import Api, Limits
 from tfy_last9.swarm.call import Answer, Call
-from tfy_last9.wire import chat
 from tfy_last9.wire.gateway import read_refusal
 
 _CONNECT_ERRORS = {
@@ -26,7 +25,10 @@ _CONNECT_ERRORS = {
     "PoolTimeout": "connect_timeout",
 }
 """Names of the HTTP library's errors after which nothing was sent; it is an SDK detail which library."""
-_SDK_ARGUMENTS = ("model", "messages", "stream", "stream_options", "max_tokens")
+_SDK_ARGUMENTS = (
+    *("model", "messages", "stream", "stream_options", "max_tokens"),
+    *("input", "max_output_tokens", "encoding_format"),
+)
 
 
 class OpenAiDriver:
@@ -73,28 +75,30 @@ class OpenAiDriver:
         self._client.close()
 
     def _send(self, call: Call, answer: Answer) -> None:
-        body = chat.request_body(call.target, call.prompt)
+        sent = call.outgoing
+        body = dict(sent.body)
         known = {name: body.pop(name) for name in _SDK_ARGUMENTS if name in body}
-        create: Any = self._client.chat.completions.with_raw_response.create
-        raw = create(**known, extra_body=body, extra_headers=dict(call.headers))
+        raw = self._method(call.target.api)(
+            **known, extra_body=body, extra_headers={**sent.headers, **call.headers}
+        )
         answer.first_byte_ns = time.monotonic_ns()
         answer.written = True
         answer.status = raw.status_code
         answer.headers = dict(raw.headers)
-        parsed = raw.parse()
-        if call.target.stream:
-            self._read_stream(parsed, answer)
+        if sent.stream:
+            self._read_stream(raw.parse(), answer)
         else:
-            answer.facts.take_answer(parsed.to_json().encode())
+            answer.facts.take_answer(raw.content)
         answer.finished_ns = time.monotonic_ns()
-        if answer.facts.error_type is not None:
-            message = answer.facts.error_message or ""
-            answer.fail(Outcome.STREAM_BROKEN, answer.facts.error_type, message)
-        elif not answer.facts.done:
-            text = "the stream ended without a finish reason"
-            answer.fail(Outcome.STREAM_BROKEN, "missing_done", text)
-        else:
-            answer.outcome = Outcome.OK
+        answer.conclude()
+
+    def _method(self, api: Api) -> Any:
+        """Return the SDK's way to send a request of this protocol (see `SDK_APIS`)."""
+        if api is Api.RESPONSES:
+            return self._client.responses.with_raw_response.create
+        if api is Api.EMBEDDINGS:
+            return self._client.embeddings.with_raw_response.create
+        return self._client.chat.completions.with_raw_response.create
 
     def _take_transport_error(self, answer: Answer, error: BaseException) -> None:
         """Name what the HTTP library reported as the fast driver would.
@@ -123,7 +127,7 @@ class OpenAiDriver:
             at_ns = time.monotonic_ns()
             facts.take_event(orjson.dumps(chunk.model_dump(exclude_unset=True)), at_ns)
         # The SDK swallows [DONE]; a finish reason is the nearest thing it lets through.
-        facts.done = facts.finish_reason is not None
+        facts.done = facts.done or facts.finish_reason is not None
 
     @staticmethod
     def _refused(answer: Answer, error: openai.APIStatusError) -> None:

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-import orjson
+from gevent.event import Event
 
 from tfy_last9.arrivals.closed import ClosedLoop
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
+from tfy_last9.stats.histogram import Histogram
 from tfy_last9.swarm.alarm import Alarm
 from tfy_last9.swarm.breaker import Breaker
-from tfy_last9.swarm.call import Answer, Driver, Wish
+from tfy_last9.swarm.call import Answer, Call, Driver, Sent, Wish
 from tfy_last9.swarm.clocks import ClockSync
 from tfy_last9.swarm.closed import ClosedFeed
+from tfy_last9.swarm.conversing import Conversation
 from tfy_last9.swarm.health import Counts, HealthMeter
+from tfy_last9.swarm.lines import ledger_line
 from tfy_last9.swarm.peers import LOST_AFTER_S
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch, Recorder, clock_facts
@@ -34,6 +37,8 @@ STOPPED_PAUSE_S = 1.0
 ABORT_S = 2.0
 """Long enough for aborted requests to write their rows."""
 _NS_PER_S = 1_000_000_000
+GapKey = tuple[str, str, str | None]
+"""Phase, target and arm."""
 Fire = Callable[[LedgerRow], None]
 """Tells Locust's own statistics about a finished request."""
 
@@ -88,9 +93,11 @@ class Session:
             self.closed = ClosedFeed(scenario, loop, pool, self._count_asked)
         self._targets = [target.name for target in scenario.targets]
         self._breaker = Breaker()
+        self._over: Any = Event()
         self._meter = HealthMeter(part.worker)
         self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
-        self._rows: list[LedgerRow] = []
+        self._rows: list[bytes] = []
+        self._gaps: dict[GapKey, Histogram] = defaultdict(Histogram)
         self._shipped = 0
         self._exhausted = False
         self._finished = False
@@ -108,18 +115,36 @@ class Session:
         feed = gevent.spawn(self._feed_closed, closed) if closed else gevent.spawn(self._feed)
         self._greenlets = [feed, gevent.spawn(self._tick)]
 
-    def serve(self, arrival: Arrival, wish: Wish | None = None) -> LedgerRow:
-        """Send one arrival's request and write its row, whatever happens to it."""
+    def serve(self, arrival: Arrival, wish: Wish | None = None) -> Sent | None:
+        """Send an arrival's requests, one after the other, and write a row for each, whatever happens.
+
+        Returns the last that was sent; None when the target was stopped, and so nothing was.
+        """
         if self._breaker.is_stopped(self._targets[arrival.target]):
-            row = self._recorder.unsent(arrival, Outcome.ABORTED, "target_stopped")
-            self._rows.append(row)
-            self.counts.finished += 1
+            self._withhold(self._unsent(arrival, Outcome.ABORTED, "target_stopped", wish))
             if self.closed is not None:  # nothing else would slow its users down
                 gevent.sleep(STOPPED_PAUSE_S)
-            return row
-        call = self._recorder.call(arrival, wish)
-        answer = Answer(started_ns=time.monotonic_ns())
-        self._meter.started_late_by(answer.started_ns - self._recorder.zero_ns - arrival.due_ns)
+            return None
+        if arrival.turns == 1 and wish is None:
+            self._send_one(self._recorder.call(arrival))
+            return None  # nobody who has no wish asks
+        sent = None
+        conversation = Conversation(self._recorder, arrival, self._over, wish)
+        try:
+            for call in conversation:
+                answer, row = self._send_one(call)
+                conversation.take(answer)
+                sent = Sent(row, answer.facts.said().text if call.outgoing.is_kept else "")
+        finally:
+            self._withhold(conversation.rest())
+        return sent
+
+    def _send_one(self, call: Call) -> tuple[Answer, LedgerRow]:
+        facts = call.outgoing.facts()
+        answer = Answer(started_ns=time.monotonic_ns(), facts=facts)
+        facts.gaps = self._gaps[call.arrival.phase, call.target.name, call.arm]
+        due_ns = call.due_ns or self._recorder.zero_ns + call.arrival.due_ns
+        self._meter.started_late_by(answer.started_ns - due_ns)
         self.counts.started += 1
         self.counts.in_flight += 1
         try:
@@ -131,19 +156,29 @@ class Session:
             self.counts.in_flight -= 1
             self.counts.finished += 1
             row = self._recorder.row(call, answer)
-            self._rows.append(row)
+            self._rows.append(ledger_line(row))
             self._note(row)
         self._fire(row)
-        return row
+        return answer, row
 
     @property
     def is_over(self) -> bool:
         """Tell whether the session has said goodbye."""
         return self._finished
 
+    def _unsent(
+        self, arrival: Arrival, outcome: Outcome, why: str | None, wish: Wish | None = None
+    ) -> list[LedgerRow]:
+        """Return the rows of an arrival of which nothing was sent."""
+        turns = (arrival.at_turn(turn) for turn in range(arrival.turns))
+        return [self._recorder.unsent(turn, outcome, why, wish) for turn in turns]
+
+    def _withhold(self, rows: list[LedgerRow]) -> None:
+        self._rows += map(ledger_line, rows)
+        self.counts.finished += len(rows)
+
     def _drop(self, arrival: Arrival) -> None:
-        self._rows.append(self._recorder.unsent(arrival, Outcome.ABORTED, "user_stopped"))
-        self.counts.finished += 1
+        self._withhold(self._unsent(arrival, Outcome.ABORTED, "user_stopped"))
 
     def drain(self, timeout_s: float, *, left: bool = False) -> None:
         """Send nothing new, wait for what is in flight, give up on the rest, then `finish`.
@@ -156,6 +191,7 @@ class Session:
             self._outbox.settle(LOST_AFTER_S)
             return
         self._pool.close()
+        self._over.set()
         self._stop_feeding()
         self._wait_until_idle(timeout_s)
         self._driver.abort()
@@ -213,12 +249,14 @@ class Session:
     def _feed(self) -> None:
         """Hand each arrival to a waiting user at its due instant; count those nobody can take."""
         for arrival in self._arrivals:
+            if arrival.turn:  # its conversation was handed over as a whole
+                continue
             due_ns = self._recorder.zero_ns + arrival.due_ns
             self._alarm.wait_until(due_ns)
-            self.counts.offered += 1
+            self.counts.offered += arrival.turns
             if not self._pool.hand_over(arrival):
-                self.counts.missed += 1
-                self._rows.append(self._recorder.unsent(arrival, Outcome.MISSED, None))
+                self.counts.missed += arrival.turns
+                self._rows += map(ledger_line, self._unsent(arrival, Outcome.MISSED, None))
         self._exhausted = True
 
     def _feed_closed(self, closed: ClosedFeed) -> None:
@@ -227,8 +265,8 @@ class Session:
         self._exhausted = True
         self._pool.close()
 
-    def _count_asked(self) -> None:
-        self.counts.offered += 1
+    def _count_asked(self, arrival: Arrival) -> None:
+        self.counts.offered += arrival.turns
 
     def _tick(self) -> None:
         """Ship rows and health once a second, and end the session when its schedule is done."""
@@ -250,18 +288,26 @@ class Session:
         self._shipped += len(rows)
         now_ns = self._epoch.utc_of(time.monotonic_ns())
         news = {
-            "sample": self._meter.sample(self.counts, now_ns),
+            "sample": self._meter.sample(self.counts, now_ns) | {"gaps": self._take_gaps()},
             "targets": {name: _summary(target) for name, target in self._progress.items()},
             "offered": self.counts.offered,
             "errors": self.counts.errors,
         }
         self._progress.clear()
-        self._outbox.put({"news": news}, b"".join(_line(row) for row in rows))
+        self._outbox.put({"news": news}, b"".join(rows))
+
+    def _take_gaps(self) -> list[dict[str, object]]:
+        """Return the times between tokens that were counted since the last sample."""
+        taken: list[dict[str, object]] = [
+            {"phase": phase, "target": target, "arm": arm, "buckets": gaps.take()}
+            for (phase, target, arm), gaps in self._gaps.items()
+        ]
+        return [one for one in taken if one["buckets"]]
 
     def _note(self, row: LedgerRow) -> None:
         progress = self._progress[row.target]
         progress.finished += 1
-        if row.outcome != Outcome.OK:
+        if row.outcome != Outcome.OK or row.check_failed is not None:
             progress.errors += 1
             self.counts.errors += 1
         if row.first_token_ns is not None:
@@ -281,12 +327,6 @@ def failed_farewell(part: Share, error: Exception) -> dict[str, Any]:
         "stopped": [],
         "problem": f"worker {part.worker} could not start: {text}",
     }
-
-
-def _line(row: LedgerRow) -> bytes:
-    """Return one NDJSON line; nulls are left out, absent is null when read back."""
-    fields = zip(LedgerRow._fields, row, strict=True)
-    return orjson.dumps({name: value for name, value in fields if value is not None}) + b"\n"
 
 
 def _summary(target: TargetProgress) -> dict[str, object]:

@@ -16,14 +16,17 @@ from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.deadlines import Deadlines
 from tfy_last9.swarm.dialing import Dialler, ProxyRefused
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
+from tfy_last9.swarm.prepared import PreparedRequests
 from tfy_last9.swarm.transport import Connection, KernelClock, Origin
-from tfy_last9.wire import chat
 from tfy_last9.wire.gateway import read_refusal
 from tfy_last9.wire.http1 import request_head
 
 KEEP_IDLE_NS = 4_000_000_000
 """Idle connections older than this are not used again: common servers close theirs after 5 s, and a
 request on a connection that is being closed cannot be told from a lost one."""
+PEEK_AFTER_NS = 1_000_000
+"""A connection that was idle for longer is looked at before it is used again; of one that was not, a look
+could hardly tell more than the hub, which watches it all the time."""
 CLOCK_AGE_NS = 1_000_000_000
 """How long the offset between wall clock and monotonic clock is trusted."""
 _NS_PER_S = 1_000_000_000
@@ -43,7 +46,6 @@ class StreamDriver:
         ca_bundle: str | None = None,
     ) -> None:
         self._origin = Origin.parse(base_url)
-        self._path = self._origin.base_path + chat.PATH
         self._key = api_key
         self._connect_ns = int(limits.connect_s * _NS_PER_S)
         self._limits = TimeLimits.of(limits)
@@ -52,12 +54,13 @@ class StreamDriver:
         self._idle: list[Connection] = []
         self._deadlines = Deadlines()
         self._clock_read_ns = time.monotonic_ns()
+        self._prepared = PreparedRequests(self._request)
         self.clock = KernelClock()
 
     def send(self, call: Call, answer: Answer) -> None:
         """Send one call and read its answer (see `Driver.send`)."""
         try:
-            request = self._request(call)
+            request = self._prepared.request(call)
         except (TypeError, ValueError) as error:
             answer.finished_ns = time.monotonic_ns()
             answer.fail(Outcome.ABORTED, "unsendable", str(error))
@@ -88,11 +91,13 @@ class StreamDriver:
 
     def _deliver(self, request: bytes, answer: Answer) -> Connection | None:
         """Hand the request to the kernel on an idle or a new connection; None if that failed."""
-        connection = None
+        connection = self._idle_connection()
         try:
-            with Attempt(self._deadlines, time.monotonic_ns() + self._connect_ns):
-                connection = self._idle_connection() or self._connect(answer)
-                connection.send(request)
+            if connection is None:
+                connection = self._connect(answer)
+            if rest := connection.begin_send(request):
+                with self._attempt():
+                    connection.finish_send(rest)
         except (OSError, UnicodeError) as error:
             answer.finished_ns = time.monotonic_ns()
             _blame(answer, error, connected=connection is not None)
@@ -106,24 +111,31 @@ class StreamDriver:
         answer.written = True
         return connection
 
+    def _attempt(self) -> Attempt:
+        return Attempt(self._deadlines, time.monotonic_ns() + self._connect_ns)
+
     def _idle_connection(self) -> Connection | None:
-        oldest_ns = time.monotonic_ns() - KEEP_IDLE_NS
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.idle_since_ns > oldest_ns and connection.is_usable():
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            idle_ns = time.monotonic_ns() - connection.idle_since_ns
+            if idle_ns < PEEK_AFTER_NS and not connection.is_spent:
+                return connection
+            if idle_ns < KEEP_IDLE_NS and connection.is_usable():
                 return connection
             connection.close()
         return None
 
     def _connect(self, answer: Answer) -> Connection:
         before_ns = time.monotonic_ns()
-        connection = self._dialler.dial()
+        with self._attempt():
+            connection = self._dialler.dial()
         answer.connect_ns = time.monotonic_ns() - before_ns
         return connection
 
     def _read(self, connection: Connection, call: Call, answer: Answer) -> bool:
         self._refresh_clock()
-        streaming = call.target.stream
+        streaming = call.outgoing.stream
         exchange = Exchange(connection, answer, self._limits, self.clock, streaming=streaming)
         self._deadlines.add(exchange)
         try:
@@ -147,16 +159,19 @@ class StreamDriver:
             self.clock.refresh()
 
     def _request(self, call: Call) -> bytes:
-        body = orjson.dumps(chat.request_body(call.target, call.prompt))
+        outgoing = call.outgoing
+        body = orjson.dumps(outgoing.body)
         headers: dict[str, str] = {
             "host": self._origin.authority,
             "authorization": f"Bearer {self._key}",
             "content-type": "application/json",
-            "accept": "text/event-stream" if call.target.stream else "application/json",
+            "accept": outgoing.accept,
             "accept-encoding": "identity",  # a compressed stream has no readable chunk instants
             "content-length": str(len(body)),
+            **outgoing.headers,
         }
-        return request_head("POST", self._path, _merged(headers, call.headers)) + body
+        path = self._origin.base_path + outgoing.path
+        return request_head("POST", path, _merged(headers, call.headers)) + body
 
 
 def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:

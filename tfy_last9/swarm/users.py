@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
 from locust import User
 
 from tfy_last9.arrivals.schedule import Arrival
-from tfy_last9.model.request import LedgerRow, Outcome
+from tfy_last9.model.conversation import McpCall, McpScript
+from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Message, Prompt
-from tfy_last9.swarm.call import Wish
+from tfy_last9.swarm.call import Sent, Wish
 
 _NS_PER_S = 1e9
 Said = str | Iterable[Mapping[str, str]]
@@ -35,14 +37,21 @@ class Reply:
     request_id: str
     trace_id: str | None
 
+    text: str
+    """What was said, where the call asked to keep it (`keep=True`); MCP: the tool's result."""
+
     @property
     def ok(self) -> bool:
         """Tell whether the answer was complete and good."""
         return self.outcome == Outcome.OK
 
     @classmethod
-    def of(cls, row: LedgerRow) -> Reply:
-        """Read a row; times count from the moment the user asked."""
+    def of(cls, sent: Sent | None) -> Reply:
+        """Read what was sent; None is a target that was stopped. Times count from the moment the user asked."""
+        if sent is None:
+            stopped = "target_stopped: the target refused too often"
+            return cls("aborted", None, None, 0.0, None, None, None, stopped, "", None, "")
+        row, text = sent
         first, finished = row.first_token_ns, row.finished_ns
         return cls(
             outcome=row.outcome,
@@ -55,6 +64,7 @@ class Reply:
             error=None if row.error_type is None else f"{row.error_type}: {row.error_message}",
             request_id=row.request_id,
             trace_id=row.trace_id,
+            text=text,
         )
 
 
@@ -90,8 +100,19 @@ class ScenarioUser(_Attached):
 
     def next_arrival(self) -> Arrival:
         """Wait until a request is due; ends this user when the schedule is over."""
+        if self._taskset_instance is not None:  # None where a task is called by hand
+            self._taskset_instance._sleep = self._pause  # noqa: SLF001 - see `_pause`
         arrival: Arrival = self._worker.next_arrival()
         return arrival
+
+    @staticmethod
+    def _pause(seconds: float) -> None:
+        """Sleep between tasks only if the user wants to: waiting for an arrival is pause enough.
+
+        Locust sleeps for 0 s where no `wait_time` is set, which costs a turn of the hub per request.
+        """
+        if seconds > 0:
+            gevent.sleep(seconds)
 
     def send(self, arrival: Arrival) -> None:
         """Send the request an arrival stands for, and write its ledger row."""
@@ -113,14 +134,36 @@ class GatewayUser(_Attached):
     abstract = True
 
     def chat(
-        self, target: str, said: Said, *, max_tokens: int | None = None, **body: object
+        self,
+        target: str,
+        said: Said,
+        *,
+        max_tokens: int | None = None,
+        keep: bool = False,
+        **body: object,
     ) -> Reply:
         """Ask a target of the scenario and wait for the end of its answer; a failure is no exception.
 
-        `body` is merged into the request. Raises `KeyError` for a target that the scenario does not have;
-        ends this user when the run is over.
+        `body` is merged into the request; with `keep` the reply holds the text. Raises `KeyError` for a target
+        that the scenario does not have; ends this user when the run is over.
         """
-        return Reply.of(self._worker.ask(target, Wish(_prompt(said), max_tokens, body)))
+        wish = Wish(_prompt(said), max_tokens, body, keep)
+        return Reply.of(self._worker.ask(target, wish))
+
+    def mcp_call(
+        self,
+        target: str,
+        tool: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        keep: bool = False,
+    ) -> Reply:
+        """Call a tool of an MCP target in a session of its own: handshake and call, a ledger row each.
+
+        The reply is that of the call, or of the request before it that failed.
+        """
+        script = McpScript((McpCall(tool, arguments or {}),), list_tools=False)
+        return Reply.of(self._worker.ask(target, Wish(Prompt(()), is_kept=keep, mcp=script)))
 
 
 def _prompt(said: Said) -> Prompt:

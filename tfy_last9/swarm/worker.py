@@ -18,7 +18,7 @@ from tfy_last9.model.request import LedgerRow
 from tfy_last9.model.scenario import Driver as DriverName
 from tfy_last9.model.scenario import Limits, Scenario
 from tfy_last9.swarm.arms import ArmsDriver
-from tfy_last9.swarm.call import Driver, Wish
+from tfy_last9.swarm.call import Driver, Sent, Wish
 from tfy_last9.swarm.clocks import ClockSync
 from tfy_last9.swarm.firing import tell_locust
 from tfy_last9.swarm.peers import Peer
@@ -69,13 +69,13 @@ class Worker:
         assert self._session is not None
         self._session.serve(arrival)
 
-    def ask(self, target: str, wish: Wish) -> LedgerRow:
-        """Send what a user wants, now. Raises `StopUser` when the run is over."""
+    def ask(self, target: str, wish: Wish) -> Sent | None:
+        """Send what a user wants, now; None when the target was stopped. Raises `StopUser` at the end."""
         self._started.wait()
         session = self._session
         assert session is not None
         assert session.closed is not None, "install() refuses such users in an open run"
-        arrival = session.closed.ask(target)
+        arrival = session.closed.ask(target, wish.turns)
         if arrival is None:
             raise StopUser
         return session.serve(arrival, wish)

@@ -7,26 +7,26 @@ Source: OpenAI API reference, "Chat" and "Streaming". The gateway adds `costInUS
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from typing import ClassVar
 
-import orjson
-
-from tfy_last9.model.scenario import Prompt, Target
+from tfy_last9.model.scenario import Message, Prompt, Target
+from tfy_last9.wire.facts import AnswerFacts, Said, TokenKind
+from tfy_last9.wire.image import data_url
+from tfy_last9.wire.json_values import listed, mapped, number, whole, worded
+from tfy_last9.wire.pieces import Pieces
+from tfy_last9.wire.skeleton import Skeleton
 
 PATH = "/chat/completions"
 DONE = b"[DONE]"
-_MESSAGE_LIMIT = 200
 
 
 def request_body(target: Target, prompt: Prompt) -> dict[str, object]:
     """Return the JSON body for a target; its `body:` is merged in last, so that it wins."""
     body: dict[str, object] = {
         "model": target.model,
-        "messages": [
-            {"role": message.role, "content": message.content} for message in prompt.messages
-        ],
+        "messages": [said for message in prompt.messages for said in _messages(message)],
         "stream": target.stream,
     }
     if target.stream:
@@ -36,6 +36,31 @@ def request_body(target: Target, prompt: Prompt) -> dict[str, object]:
     return body | dict(target.body)
 
 
+def _messages(message: Message) -> list[dict[str, object]]:
+    """Return one message, or one for each tool that answers."""
+    if message.tool_results:
+        return [
+            {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
+            for result in message.tool_results
+        ]
+    if message.image is not None:
+        picture = {"type": "image_url", "image_url": {"url": data_url(message.image)}}
+        text = {"type": "text", "text": message.content}
+        return [{"role": message.role, "content": [text, picture]}]
+    said: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        said["content"] = message.content or None
+        said["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    return [said]
+
+
 def opened_by_nonce(prompt: Prompt, request_id: str) -> Prompt:
     """Return the prompt with a nonce in front that no other request has: no cache can know it.
 
@@ -43,105 +68,112 @@ def opened_by_nonce(prompt: Prompt, request_id: str) -> Prompt:
     """
     first, *rest = prompt.messages
     nonce = blake2b(request_id.encode(), digest_size=8).hexdigest()
-    return Prompt((replace(first, content=f"{nonce}\n\n{first.content}"), *rest))
+    opening = replace(first, content=f"{nonce}\n\n{first.content}")
+    return replace(prompt, messages=(opening, *rest))
+
+
+TokenText = tuple[TokenKind, bytes]
+"""A kind of token, and the key that its text has in a delta."""
+_TOKEN_TEXTS: tuple[tuple[str, TokenText], ...] = (
+    ("content", (TokenKind.ANSWER, b"content")),
+    ("refusal", (TokenKind.ANSWER, b"refusal")),
+    ("reasoning_content", (TokenKind.REASONING, b"reasoning_content")),
+    ("reasoning", (TokenKind.REASONING, b"reasoning")),
+    # With `x-tfy-strict-openai: false` TrueFoundry shows Claude's thinking blocks.
+    ("thinking_blocks", (TokenKind.REASONING, b"thinking")),
+    ("tool_calls", (TokenKind.TOOL, b"arguments")),
+    ("function_call", (TokenKind.TOOL, b"arguments")),
+)
+"""Members of a delta that make it a token; the first that is there says which kind."""
 
 
 @dataclass(slots=True)
-class ChatFacts:
-    """What an answer said. Instants are in the caller's clock; None means "not said"."""
+class ChatFacts(AnswerFacts):
+    """What a chat completion said."""
 
-    first_token_ns: int | None = None
-    first_answer_ns: int | None = None
-    last_token_ns: int | None = None
-    chunks: int = 0
-    max_gap_ns: int | None = None
-    finish_reason: str | None = None
-    resolved_model: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    cost_usd: float | None = None
-    error_type: str | None = None
-    error_message: str | None = None
-    done: bool = False
-    """The stream said `[DONE]`, or the whole answer was read."""
+    END_MARK: ClassVar[str] = "[DONE]"
+
+    _skeleton: Skeleton | None = field(default=None, compare=False)
+    _kind: TokenKind | None = field(default=None, compare=False)
+    """Which kind of token the skeleton stands for."""
+
+    def skim(self, block: bytes, start: int, at_ns: int) -> int:
+        """Take the events at `start` that bring one more token each and nothing else; return their end."""
+        if self._kind is None or self._skeleton is None:
+            return start
+        end, count = self._skeleton.run(block, start)
+        if count:
+            self._take_tokens(self._kind, count, at_ns)
+        return end
 
     def take_event(self, data: bytes, at_ns: int) -> None:
         """Take the data of one stream event that arrived at `at_ns`."""
-        if self._is_one_more_token(data):
-            self._take_token(at_ns)
-            return
         if data == DONE:
             self.done = True
             return
-        try:
-            chunk = orjson.loads(data)
-        except ValueError:
-            self._fail("bad_event", data[:_MESSAGE_LIMIT].decode("utf-8", "replace"))
-            return
-        if not isinstance(chunk, dict):
-            return
-        if chunk.get("error") is not None:
-            self._take_error(chunk["error"])
-        for choice in _listed(chunk.get("choices")):
-            self._take_delta(_mapped(choice.get("delta")), at_ns)
+        self._kind = None
+        chunk = self._event(data)
+        if chunk.get("error") is not None or chunk.get("status") == "failure":
+            self._take_error(chunk)
+        before, calls = self.chunks, self.tool_calls
+        token = None
+        choices = chunk.get("choices")
+        for choice in listed(choices) if choices else ():
+            token = self._take_delta(mapped(choice.get("delta")), at_ns)
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         self._take_common(chunk)
+        if token is not None and self.chunks == before + 1 and self.tool_calls == calls:
+            self._learn(data, *token)
 
     def take_answer(self, body: bytes) -> None:
         """Take the body of an answer that was not streamed."""
-        try:
-            answer = orjson.loads(body)
-        except ValueError:
-            self._fail("bad_body", body[:_MESSAGE_LIMIT].decode("utf-8", "replace"))
+        answer = self._body(body)
+        if answer.get("error") is not None:
+            self._refuse(answer)
             return
-        choices = _listed(answer.get("choices")) if isinstance(answer, dict) else []
+        choices = listed(answer.get("choices"))
         if not choices:
             self._fail("bad_body", "the answer holds no choices")
             return
         self.finish_reason = choices[0].get("finish_reason")
+        self._take_tool_calls(listed(mapped(choices[0].get("message")).get("tool_calls")))
         self._take_common(answer)
         self.done = True
 
-    def _take_delta(self, delta: Mapping[str, object], at_ns: int) -> None:
-        answer = bool(delta.get("content"))
-        token = (
-            answer
-            or bool(delta.get("reasoning_content") or delta.get("reasoning"))
-            or bool(delta.get("tool_calls"))
-        )
-        if not token:
+    def said(self) -> Said:
+        """Return text and tool calls of the first choice."""
+        text, calls = "", Pieces()
+        for document in self._kept_documents():
+            for choice in listed(document.get("choices"))[:1]:
+                part = mapped(choice.get("delta") or choice.get("message"))
+                text += worded(part.get("content")) or ""
+                for place, call in enumerate(listed(part.get("tool_calls"))):
+                    named = mapped(call.get("function"))
+                    calls.add(whole(call.get("index"), place), call.get("id"), named)
+        return Said(text, calls.whole())
+
+    def _take_delta(self, delta: Mapping[str, object], at_ns: int) -> TokenText | None:
+        """Take one choice's delta; return its kind of token and the key of the text."""
+        token = _token_in(delta)
+        if token is not None:
+            self._take_tokens(token[0], 1, at_ns)
+        if "tool_calls" in delta:
+            self._take_tool_calls(listed(delta["tool_calls"]))
+        return token
+
+    def _take_tool_calls(self, calls: list[dict[str, object]]) -> None:
+        """Count the calls that begin here: later pieces of one bring arguments only."""
+        for call in calls:
+            if mapped(call.get("function")).get("name"):
+                self._take_tool_call()
+
+    def _learn(self, data: bytes, kind: TokenKind, key: bytes) -> None:
+        if self.kept is not None:  # every event is wanted: none may be passed over
             return
-        self._take_token(at_ns)
-        if answer and self.first_answer_ns is None:
-            self.first_answer_ns = at_ns
-
-    def _take_token(self, at_ns: int) -> None:
-        self.chunks += 1
-        if self.last_token_ns is None:
-            self.first_token_ns = at_ns
-        else:
-            self.max_gap_ns = max(self.max_gap_ns or 0, at_ns - self.last_token_ns)
-        self.last_token_ns = at_ns
-
-    def _is_one_more_token(self, data: bytes) -> bool:
-        """Tell, without decoding, whether an event brings more of an answer and nothing else of interest.
-
-        Safe because a quote inside a JSON string is escaped: `"key":` in the bytes is a key. Whatever is
-        written differently is decoded, and so are the first answer and everything before it.
-        """
-        return (
-            self.first_answer_ns is not None
-            and self.resolved_model is not None
-            and data.endswith(b"}")
-            and (b'"finish_reason":null' in data or b'"finish_reason"' not in data)
-            and b'"content":"' in data
-            and b'"content":""' not in data
-            and b'"usage":{' not in data
-            and b'"error":' not in data
-            and data.count(b'"delta":') == 1
-        )
+        if self._skeleton is None:
+            self._skeleton = Skeleton()
+        self._skeleton.learn(data, key)
+        self._kind = kind
 
     def _take_common(self, document: Mapping[str, object]) -> None:
         model = document.get("model")
@@ -150,36 +182,19 @@ class ChatFacts:
         usage = document.get("usage")
         if not isinstance(usage, dict):
             return
-        self.input_tokens = _whole(usage.get("prompt_tokens"), self.input_tokens)
-        self.output_tokens = _whole(usage.get("completion_tokens"), self.output_tokens)
-        prompt_details = _mapped(usage.get("prompt_tokens_details"))
-        self.cached_tokens = _whole(prompt_details.get("cached_tokens"), self.cached_tokens)
-        details = _mapped(usage.get("completion_tokens_details"))
-        self.reasoning_tokens = _whole(details.get("reasoning_tokens"), self.reasoning_tokens)
-        cost = usage.get("costInUSD")
-        if isinstance(cost, int | float) and not isinstance(cost, bool):
-            self.cost_usd = float(cost)
-
-    def _take_error(self, error: object) -> None:
-        if isinstance(error, dict):
-            kind = str(error.get("type") or error.get("code") or "stream_error")
-            self._fail(kind, str(error.get("message") or "")[:_MESSAGE_LIMIT])
-        else:
-            self._fail("stream_error", str(error)[:_MESSAGE_LIMIT])
-
-    def _fail(self, kind: str, message: str) -> None:
-        if self.error_type is None:
-            self.error_type, self.error_message = kind, message
+        self.input_tokens = whole(usage.get("prompt_tokens"), self.input_tokens)
+        self.output_tokens = whole(usage.get("completion_tokens"), self.output_tokens)
+        prompt_details = mapped(usage.get("prompt_tokens_details"))
+        self.cached_tokens = whole(prompt_details.get("cached_tokens"), self.cached_tokens)
+        details = mapped(usage.get("completion_tokens_details"))
+        self.reasoning_tokens = whole(details.get("reasoning_tokens"), self.reasoning_tokens)
+        self.cost_usd = number(usage.get("costInUSD"), self.cost_usd)
 
 
-def _listed(value: object) -> list[dict[str, Any]]:
-    """Return the objects of a JSON array; whatever else a broken gateway sends there counts as none."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _mapped(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _whole(value: object, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+def _token_in(delta: Mapping[str, object]) -> TokenText | None:
+    if not delta:
+        return None
+    for name, text in _TOKEN_TEXTS:
+        if delta.get(name):
+            return text
+    return None

@@ -18,16 +18,28 @@ from urllib.parse import unquote
 import orjson
 
 from tfy_last9.model.request import Outcome
+from tfy_last9.wire.envelope import MESSAGE_LIMIT, Envelope, cloudflare_code, envelope_of
 
 TARGET_ID_HEADER = "x-tfy-feedback-target-id"
 RESOLVED_MODEL_HEADER = "x-tfy-resolved-model"
 CACHE_STATUS_HEADER = "x-tfy-cache-status"
+RULES_HEADER = "x-tfy-applied-rules"
 METADATA_HEADER = "x-tfy-metadata"
 METADATA_VALUE_LIMIT = 128
 """Characters per metadata value (TrueFoundry docs, "headers")."""
 
+GUARDRAIL_KIND = "guardrail_checks_failed"
+
+_GATEWAY_WORDS = (
+    (Outcome.REJECTED_BUDGET, re.compile(r"^Budget exceeded\b")),
+    (Outcome.REJECTED_RATE_LIMIT, re.compile(r"^Rate limit exceeded for model\b")),
+    (Outcome.REJECTED_GUARDRAIL, re.compile(r"Guardrail checks failed", re.IGNORECASE)),
+)
+"""Beginnings of the gateway's own refusals, as its docs and clients in the wild quote them."""
+_PROVIDER_WORDS = re.compile(r"^(?:[\w.-]+ error:|Invalid response received from )")
+_BUDGET_RULE = re.compile(r"budget", re.IGNORECASE)
+_FIRST_TOKEN = re.compile(r"ttft|first[ _-]?token", re.IGNORECASE)
 _HEX = {"traceId": re.compile(r"[0-9a-f]{32}"), "spanId": re.compile(r"[0-9a-f]{16}")}
-_MESSAGE_LIMIT = 200
 _VARIABLE = re.compile(
     r"""'[^']*'|"[^"]*"|[\w.+-]+@[\w.-]+|\b(?=[\w-]*\d)[0-9A-Za-z_-]{16,}\b|\b\d[\d.,:]*\b"""
 )
@@ -89,60 +101,62 @@ def template(message: str) -> str:
 
     The ledger keeps templates only, so that no prompt, key or identity ends up in a run folder.
     """
-    return _VARIABLE.sub("#", message)[:_MESSAGE_LIMIT]
+    return _VARIABLE.sub("#", message)[:MESSAGE_LIMIT]
+
+
+def refusal_in_words(message: str) -> Outcome | None:
+    """Return what the gateway itself turned down, told by its words alone; None where it did not."""
+    for outcome, words in _GATEWAY_WORDS:
+        if words.search(message):
+            return outcome
+    return None
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """Classify an answer other than 2xx: gateway or provider, and why."""
-    envelope = _envelope(body)
-    message = _message(envelope, body)
-    origin = str(envelope.get("error_origin_level") or "")
-    kind = str(_error_object(envelope).get("type") or "") or None
-    if status in {401, 403} and origin != "api_error" and "provider" not in envelope:
+    found = envelope_of(body)
+    message, kind = found.message or "", found.kind
+    code = cloudflare_code(message)
+    if code is not None:
+        return Refusal(Outcome.REJECTED_AUTH, f"cloudflare_{code}", message)
+    if status in {401, 403} and not _names_provider(found):
         return Refusal(Outcome.REJECTED_AUTH, kind or f"http_{status}", message)
-    if origin.startswith("guardrails") or kind == "guardrail_checks_failed":
+    if _is_guardrail(found):
         return Refusal(Outcome.REJECTED_GUARDRAIL, kind or "guardrail", message)
     if status == 429:  # noqa: PLR2004 - Too Many Requests
-        return _too_many(envelope, headers, message, kind)
-    if origin == "api_error" or envelope.get("provider"):
+        return _too_many(found, headers.get(RULES_HEADER, ""))
+    if _names_provider(found):
         return Refusal(Outcome.PROVIDER_ERROR, f"provider_{status}", message)
+    return _other(status, found)
+
+
+def _other(status: int, found: Envelope) -> Refusal:
+    message = found.message or ""
     if status == 408:  # noqa: PLR2004 - the gateway's own request or TTFT timeout
-        return Refusal(Outcome.TIMEOUT, "gateway_timeout", message)
-    return Refusal(Outcome.HTTP_ERROR, kind or f"http_{status}", message)
+        name = "gateway_ttft_timeout" if _FIRST_TOKEN.search(message) else "gateway_timeout"
+        return Refusal(Outcome.TIMEOUT, name, message)
+    return Refusal(Outcome.HTTP_ERROR, found.kind or f"http_{status}", message)
 
 
-def _too_many(
-    envelope: Mapping[str, object], headers: Mapping[str, str], message: str, kind: str | None
-) -> Refusal:
-    """Tell a gateway 429 from a provider 429 by message, `provider` field and applied rules."""
-    if message.startswith("Budget exceeded"):
+def _too_many(found: Envelope, rules: str) -> Refusal:
+    """Tell a gateway 429 from a provider 429 by message, `provider` field and applied rules.
+
+    Words come first: a gateway that names a provider beside its own rule still refused by itself.
+    """
+    message, kind = found.message or "", found.kind
+    told = refusal_in_words(message)
+    of_provider = _names_provider(found) or _PROVIDER_WORDS.search(message) is not None
+    if told is None and of_provider:
+        return Refusal(Outcome.PROVIDER_ERROR, "provider_429", message)
+    if told is Outcome.REJECTED_BUDGET or (told is None and _BUDGET_RULE.search(rules)):
         return Refusal(Outcome.REJECTED_BUDGET, kind or "budget", message)
-    gateway_rule = message.startswith("Rate limit exceeded for model") or (
-        "x-tfy-applied-rules" in headers and not envelope.get("provider")
-    )
-    if gateway_rule or not envelope.get("provider"):
-        return Refusal(Outcome.REJECTED_RATE_LIMIT, kind or "rate_limit", message)
-    return Refusal(Outcome.PROVIDER_ERROR, "provider_429", message)
+    return Refusal(Outcome.REJECTED_RATE_LIMIT, kind or "rate_limit", message)
 
 
-def _envelope(body: bytes) -> dict[str, object]:
-    try:
-        decoded = orjson.loads(body)
-    except ValueError:
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
+def _is_guardrail(found: Envelope) -> bool:
+    told = refusal_in_words(found.message or "") is Outcome.REJECTED_GUARDRAIL
+    return told or found.origin.startswith("guardrails") or found.kind == GUARDRAIL_KIND
 
 
-def _error_object(envelope: Mapping[str, object]) -> dict[str, object]:
-    """Return `error`, which one gateway version sends as a JSON string."""
-    error = envelope.get("error")
-    if isinstance(error, str):
-        return _envelope(error.encode()) or {"message": error}
-    return error if isinstance(error, dict) else {}
-
-
-def _message(envelope: Mapping[str, object], body: bytes) -> str:
-    for candidate in (envelope.get("message"), _error_object(envelope).get("message")):
-        if isinstance(candidate, str) and candidate:
-            return candidate[:_MESSAGE_LIMIT]
-    return body[:_MESSAGE_LIMIT].decode("utf-8", "replace").strip()
+def _names_provider(found: Envelope) -> bool:
+    return found.origin == "api_error" or found.provider is not None

@@ -2,9 +2,6 @@
 
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tfy_last9.model.scenario import Api, Message, Prompt, Target
 from tfy_last9.wire.chat import ChatFacts, request_body
 
@@ -119,47 +116,3 @@ def test_the_body_of_a_target_wins():
     body = request_body(build_target(stream=False, body={"max_tokens": 5, "seed": 1}), PROMPT)
     assert (body["max_tokens"], body["seed"]) == (5, 1)
     assert "stream_options" not in body
-
-
-deltas = st.dictionaries(
-    st.sampled_from(["content", "role", "reasoning_content", "tool_calls"]),
-    st.sampled_from(["", "word", '"finish_reason":null', "}", None, '\\"content":"', "\\"]),
-)
-events = st.fixed_dictionaries(
-    {
-        "choices": st.lists(
-            st.fixed_dictionaries(
-                {"delta": deltas}, optional={"finish_reason": st.sampled_from([None, "stop"])}
-            ),
-            max_size=2,
-        )
-    },
-    optional={
-        "model": st.sampled_from(["m", "n", None]),
-        "usage": st.sampled_from([None, {"prompt_tokens": 3}]),
-        "error": st.sampled_from([None, {"message": "x"}]),
-    },
-)
-
-
-@given(st.lists(st.tuples(events, st.booleans()), max_size=8))
-def test_events_that_are_not_decoded_give_the_same_facts(stream):
-    """The short cut for tokens against the same events written so that it never applies."""
-    quick, decoded = ChatFacts(), ChatFacts()
-    model = next((chunk["model"] for chunk, _ in stream if chunk.get("model")), None)
-    for at_ns, (chunk, compact) in enumerate(stream):
-        if chunk.get("model"):
-            chunk["model"] = model  # one stream is answered by one model
-        separators = (",", ":") if compact else (", ", ": ")
-        quick.take_event(json.dumps(chunk, separators=separators).encode(), at_ns)
-        decoded.take_event(json.dumps(chunk).encode() + b" ", at_ns)
-    assert quick == decoded
-
-
-def test_a_token_is_usually_not_decoded(monkeypatch):
-    facts = ChatFacts()
-    line = b'{"model":"m","choices":[{"delta":{"content":"a"},"finish_reason":null}]}'
-    facts.take_event(line, 1)
-    monkeypatch.setattr("tfy_last9.wire.chat.orjson", None)
-    facts.take_event(line, 5)
-    assert (facts.chunks, facts.last_token_ns, facts.max_gap_ns) == (2, 5, 4)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tfy_last9.model.request import Outcome
 from tfy_last9.wire.gateway import metadata_header, read_refusal, read_target_id, template
+from tfy_last9.wire.gateway_note import read_note
 from tfy_last9.wire.traceparent import trace_ids, traceparent
 
 TRACE, SPAN = "019ab2a96d50707fa3090c1b7201d5bd", "a2d6b882aa15be55"
@@ -66,7 +67,51 @@ def envelope(message, **more):
             "rejected_auth",
             "AuthorizationError",
         ),
-        (403, {}, b"error code: 1010", "rejected_auth", "http_403"),
+        (403, {}, b"error code: 1010", "rejected_auth", "cloudflare_1010"),
+        (
+            429,
+            {"x-tfy-applied-rules": '{"budget": "team-a"}'},
+            envelope("too much"),
+            "rejected_budget",
+            "budget",
+        ),
+        (
+            429,
+            {},
+            b'[{"error": {"code": 429, "message": "gemini error: quota", "status": "RESOURCE_EXHAUSTED"}}]',
+            "provider_error",
+            "provider_429",
+        ),
+        (
+            429,
+            {},
+            envelope("Rate limit exceeded for model: m with rule: r", provider="openai"),
+            "rejected_rate_limit",
+            "rate_limit",
+        ),
+        (
+            429,
+            {},
+            envelope("slow", error_origin_level="api_error"),
+            "provider_error",
+            "provider_429",
+        ),
+        (
+            400,
+            {},
+            envelope("Output Guardrail checks failed for x"),
+            "rejected_guardrail",
+            "guardrail",
+        ),
+        (408, {}, envelope("TTFT timeout of 500 ms"), "timeout", "gateway_ttft_timeout"),
+        (408, {}, envelope("x", provider="openai"), "provider_error", "provider_408"),
+        (
+            529,
+            {},
+            b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}',
+            "http_error",
+            "overloaded_error",
+        ),
         (
             400,
             {},
@@ -124,6 +169,51 @@ def envelope(message, **more):
 def test_refusals_are_told_apart(status, headers, body, outcome, error_type):
     refusal = read_refusal(status, headers, body)
     assert (refusal.outcome, refusal.error_type) == (Outcome(outcome), error_type)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"<html><head><title>502 Bad &amp; Gone</title></head><body>x</body>", "502 Bad & Gone"),
+        (b"<p>no  <b>title</b></p>", "no title"),
+        (b"  no healthy upstream\n", "no healthy upstream"),
+        (b'{"detail": [{"msg": "field required"}]}', "field required"),
+        (b'{"detail": "not found"}', "not found"),
+        (b'{"message": "{\\"error\\": {\\"message\\": \\"deep\\"}}"}', "deep"),
+        (b'"just text"', "just text"),
+        (b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "bad"}}', "bad"),
+        (b"", ""),
+        (b'{"error": {"error": {"error": {"error": {"error": {"message": "abyss"}}}}}}', ""),
+    ],
+)
+def test_a_message_is_found_in_every_shape(body, message):
+    assert read_refusal(500, {}, body).message == message
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_no_body_breaks_the_reader_of_errors(body):
+    assert len(read_refusal(500, {}, body).message) <= 200
+
+
+def test_headers_are_read_into_one_note():
+    note = read_note(
+        {
+            "x-tfy-feedback-target-id": PLAIN,
+            "x-tfy-applied-rules": '{"complexity": {"tier": "s", "cause": null}, "order": ["a/b", "c/d"]}',
+            "x-tfy-applied-configurations": quote('{"resolved_model": "a/b"}'),
+            "x-tfy-cache-status": "HIT",
+            "server-timing": 'auth;dur=1.5, rate-limit;desc="a, b";dur=0.5, model;dur=300, total;dur=302, x',
+        }
+    )
+    assert note.ids == (TRACE, SPAN)
+    assert (note.resolved_model, note.cache_status, note.gateway_ms) == ("a/b", "hit", 2.0)
+    assert note.applied_rules == "complexity.tier=s; order=a/b; order=c/d; resolved_model=a/b"
+
+
+@pytest.mark.parametrize("value", ["", "{}", "[]", "not json", "%7B%7D", "null", "[1, [2]]"])
+def test_odd_rules_are_no_trouble(value):
+    note = read_note({"x-tfy-applied-rules": value, "server-timing": value})
+    assert (note.resolved_model, note.gateway_ms) == (None, None)
 
 
 def test_error_texts_are_reduced_to_templates():

@@ -1,6 +1,10 @@
 """HTTP/1.1 responses: complete, cut short, or never begun, however the bytes are cut."""
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfy_last9.wire.http1 import ProtocolError, ResponseReader, request_head
 
@@ -14,9 +18,9 @@ CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end"
 
 def read(pieces):
     body = bytearray()
-    reader = ResponseReader(body.extend)
+    reader = ResponseReader()
     for piece in pieces:
-        reader.feed(piece)
+        body += reader.feed(piece)
     return reader, bytes(body)
 
 
@@ -67,3 +71,53 @@ def test_something_else_than_http_is_a_protocol_error():
 def test_a_line_break_in_a_header_is_refused():
     with pytest.raises(ValueError, match="line break"):
         request_head("POST", "/x", {"x-tfy-metadata": "a\r\nevil: 1"})
+
+
+@given(
+    st.lists(st.sampled_from([CHUNKED, LENGTH.replace(b"Connection: close\r\n", b"")]), max_size=4),
+    st.lists(st.integers(0, 400), max_size=6),
+)
+def test_a_reader_that_was_used_before_reads_like_a_new_one(responses, cuts):
+    """Nothing of one response is left when the next begins on the same connection."""
+    used = ResponseReader()
+    for response in responses:
+        places = [0, *sorted(place % (len(response) + 1) for place in cuts), len(response)]
+        pieces = [response[a:b] for a, b in pairwise(places)]
+        used.reset()
+        body = b"".join(used.feed(memoryview(piece)) for piece in pieces)
+        new, expected = read([response])
+        assert (body, used.status, used.headers) == (expected, new.status, new.headers)
+        assert (used.complete, used.keep_alive) == (True, True)
+
+
+@given(st.binary(max_size=200), st.integers(0, 300), st.integers(0, 300))
+def test_damaged_responses_are_read_the_same_whole_and_cut(damage, place, cut):
+    """Body before an error is kept, and the error is the same kind of error."""
+    data = CHUNKED[: place % len(CHUNKED)] + damage + CHUNKED[place % len(CHUNKED) :]
+    cut %= len(data) + 1
+
+    def outcome(pieces):
+        reader, body, failed = ResponseReader(), b"", False
+        for piece in pieces:
+            try:
+                body += reader.feed(piece)
+            except ProtocolError:
+                body += reader.take_body()
+                failed = True
+                break
+        return body, failed, reader.status, reader.complete, reader.keep_alive and not failed
+
+    assert outcome([data]) == outcome([data[:cut], data[cut:]])
+
+
+def test_bytes_after_the_response_are_not_its_body_and_end_the_connection():
+    reader = ResponseReader()
+    body = reader.feed(CHUNKED + CHUNKED)
+    assert (body, reader.complete, reader.keep_alive) == (b"hello world", True, False)
+
+
+def test_fields_of_a_trailer_are_not_fields_of_the_head():
+    trailer = b"0\r\nx-one: 2\r\nx-two: 3\r\n\r\n"
+    reader, body = read([CHUNKED.replace(b"0\r\n\r\n", trailer)])
+    assert (body, reader.complete) == (b"hello world", True)
+    assert reader.headers == {"transfer-encoding": "chunked", "x-one": "1"}

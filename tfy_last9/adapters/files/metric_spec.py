@@ -21,12 +21,12 @@ from tfy_last9.model.fields import (
 )
 from tfy_last9.model.objective import Book, Condition, Limit, Operator, Population, Quality
 from tfy_last9.model.provider import canonical
-from tfy_last9.model.request import Outcome
+from tfy_last9.model.request import CHECK_FAILED, Outcome
 from tfy_last9.model.trace import Role, SpanStatus
 
 _TYPO = 0.8
 """Likeness above which an unknown label of a span is taken for a slip, and not for an attribute."""
-_STARTED = frozenset(outcome.value for outcome in Outcome) - {Outcome.MISSED.value}
+_STARTED = {*(outcome.value for outcome in Outcome), CHECK_FAILED} - {Outcome.MISSED.value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,23 +15,20 @@ from tfy_last9.adapters.files.arms_document import arm_faults, arms_of, baseline
 from tfy_last9.adapters.files.arrivals_document import read_offsets, shape_of
 from tfy_last9.adapters.files.complaints import complaints
 from tfy_last9.adapters.files.places import Document, read_documents
-from tfy_last9.adapters.files.scenario_document import (
-    MessagesPrompt,
-    PairPrompt,
-    PolicyPart,
-    ScenarioDocument,
-    TargetPart,
-)
+from tfy_last9.adapters.files.prompt_document import prompt_of, sessions_of
+from tfy_last9.adapters.files.scenario_document import PolicyPart, ScenarioDocument, TargetPart
+from tfy_last9.adapters.files.target_parts import checks_of, mcp_of, quota_of
+from tfy_last9.adapters.files.target_rules import target_faults
 from tfy_last9.errors import BrokenRun, FileProblem, FileProblems
 from tfy_last9.model.provider import canonical
 from tfy_last9.model.scenario import (
+    CONVERSATIONAL,
     Api,
     ArrivalKind,
     Cache,
     Curve,
     Driver,
     Limits,
-    Message,
     OnInconclusive,
     Phase,
     Policy,
@@ -56,6 +53,7 @@ def load_scenario(path: Path) -> Scenario:
         if parsed is not None:
             shape, faults = _shape(document, parsed, path.parent)
             problems += faults
+            problems += [document.problem(*fault) for fault in target_faults(parsed)]
     if problems or parsed is None:
         raise FileProblems(tuple(sorted(problems, key=lambda fault: (fault.line, fault.column))))
     return replace(_scenario(parsed), curve=shape.curve, offsets_s=shape.offsets_s)
@@ -203,7 +201,7 @@ def _scenario(document: ScenarioDocument) -> Scenario:
             Phase(part.name, part.duration, part.rate or document.arrivals.rate or 0.0, part.judged)
             for part in document.phases
         ),
-        prompts=tuple(_prompt(part) for part in document.prompts),
+        prompts=tuple(prompt_of(part) for part in document.prompts or ()) or (Prompt(()),),
         limits=Limits(
             document.arrivals.users or limits.users,
             limits.connect,
@@ -219,6 +217,7 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         sampling=document.sampling,
         think_s=document.arrivals.think or 0.0,
         think_even=document.arrivals.gaps == "even",
+        sessions=sessions_of(document.sessions),
     )
 
 
@@ -233,34 +232,30 @@ def _policy(part: PolicyPart) -> Policy:
 
 
 def _target(part: TargetPart) -> Target:
-    provider = None if part.provider is None else str(canonical(part.provider))
+    api = Api(part.api)
+    named = part.provider or (part.server if part.may_reach is None else None)
+    provider = None if named is None else str(canonical(named))
     reach = (
         [provider] if provider is not None else [canonical(name) for name in part.may_reach or ()]
     )
     return Target(
         name=part.name,
-        model=part.model,
+        model=part.server or part.model or "",
         provider=provider,
         may_reach=tuple(dict.fromkeys(str(name) for name in reach)),
-        api=Api(part.api),
-        stream=part.stream,
+        api=api,
+        stream=api in CONVERSATIONAL if part.stream is None else part.stream,
         weight=part.weight,
         max_tokens=part.max_tokens,
         headers=dict(part.headers),
         body=dict(part.body),
+        path=part.path,
+        prompt_key=part.prompt_key,
+        mcp=mcp_of(part.mcp),
+        checks=checks_of(part.checks),
+        quota=quota_of(part.quota),
         standby=tuple(dict.fromkeys(str(canonical(name)) for name in part.standby)),
     )
-
-
-def _prompt(part: str | PairPrompt | MessagesPrompt) -> Prompt:
-    match part:
-        case str():
-            return Prompt((Message("user", part),))
-        case PairPrompt():
-            system = () if part.system is None else (Message("system", part.system),)
-            return Prompt((*system, Message("user", part.user)))
-        case MessagesPrompt():
-            return Prompt(tuple(Message(item.role, item.content) for item in part.messages))
 
 
 def _say_defaults_as_written(schema: Any) -> None:

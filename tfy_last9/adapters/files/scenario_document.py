@@ -6,12 +6,13 @@ Strict: an unknown key or a number where text belongs is an error. Durations are
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from tfy_last9.adapters.files.arms_document import ArmsPart, BaselinePart, CacheName
 from tfy_last9.adapters.files.arrivals_document import ArrivalsPart
+from tfy_last9.adapters.files.prompt_document import PromptPart, SessionsPart
 from tfy_last9.adapters.files.scenario_parts import (
     BodyKey,
     Duration,
@@ -25,6 +26,7 @@ from tfy_last9.adapters.files.scenario_parts import (
     Rate,
     Text,
 )
+from tfy_last9.adapters.files.target_parts import ChecksPart, McpPart, Path, QuotaPart, Server
 from tfy_last9.model.provider import canonical
 
 
@@ -32,19 +34,27 @@ class TargetPart(Part):
     """One destination behind the gateway."""
 
     name: Name
-    model: Model
+    model: Model | None = None
     provider: Text | None = None
     may_reach: Annotated[list[Text], Field(min_length=1)] | None = None
     standby: list[Text] = Field(default_factory=list)
-    api: Literal["chat"] = "chat"
-    stream: bool = True
+    api: Literal["chat", "responses", "messages", "gemini", "embeddings", "mcp", "http"] = "chat"
+    stream: bool | None = None
     weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     body: dict[BodyKey, JsonValue] = Field(default_factory=dict)
+    path: Path | None = None
+    prompt_key: Text | None = None
+    server: Server | None = None
+    mcp: McpPart | None = None
+    checks: ChecksPart | None = None
+    quota: QuotaPart | None = None
 
     @model_validator(mode="after")
     def _one_way_to_name_providers(self) -> TargetPart:
+        if self.api == "mcp" and self.may_reach is None:
+            return self  # the server itself, unless it is given another name
         if (self.provider is None) == (self.may_reach is None):
             raise ValueError(
                 f'target "{self.name}" needs provider, or may_reach with the providers'
@@ -77,40 +87,6 @@ class PhasePart(Part):
     duration: Duration
     judged: bool = True
     rate: Rate | None = None
-
-
-class MessagePart(Part):
-    """One chat message."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Text
-
-
-class PairPrompt(Part):
-    """A user message, with or without a system message before it."""
-
-    user: Text
-    system: Text | None = None
-
-
-class MessagesPrompt(Part):
-    """A conversation spelled out."""
-
-    messages: Annotated[list[MessagePart], Field(min_length=1)]
-
-
-def _prompt_kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "text"
-    return "MessagesPrompt" if isinstance(value, dict) and "messages" in value else "PairPrompt"
-
-
-PromptPart = Annotated[
-    Annotated[Text, Tag("text")]
-    | Annotated[PairPrompt, Tag("PairPrompt")]
-    | Annotated[MessagesPrompt, Tag("MessagesPrompt")],
-    Discriminator(_prompt_kind),
-]
 
 
 class LimitsPart(Part):
@@ -153,11 +129,12 @@ class ScenarioDocument(Part):
     targets: Annotated[list[TargetPart], Field(min_length=1)]
     arrivals: ArrivalsPart
     phases: Annotated[list[PhasePart], Field(min_length=1)]
-    prompts: Annotated[list[PromptPart], Field(min_length=1)]
+    prompts: Annotated[list[PromptPart], Field(min_length=1)] | None = None
     limits: LimitsPart = LimitsPart()
     settle: SettlePart = SettlePart()
     policy: PolicyPart = PolicyPart()
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict)
     arms: ArmsPart | None = None
     cache: CacheName = "as-is"
+    sessions: SessionsPart = SessionsPart()
     sampling: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, text_list
-from tfy_last9.adapters.runfolder.values import LEDGER_VALUES
+from tfy_last9.adapters.runfolder.ledger import ledger_relation
+from tfy_last9.adapters.runfolder.values import value_of
 from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
 from tfy_last9.model.objective import Book, Operator, Threshold
 from tfy_last9.model.request import Outcome
@@ -29,10 +30,14 @@ BASELINE, CANARY = "baseline", "canary"
 TAIL = 0.99
 """Without a latency limit in any SLO, the slowest 1 % of both arms together are the slow ones."""
 
+MIRRORED = "coalesce(l.arrival * 1000000 + coalesce(l.turn, 0), l.seq // 2)"
+"""Both arms of a mirrored arrival, turn by turn; older ledgers hold arrivals of one request only."""
+
 ROWS = """
 CREATE OR REPLACE TEMP TABLE arm_rows AS
 SELECT l.seq, {arm} AS arm, coalesce(l.provider, l.target) AS provider, {pair} AS pair,
-       l.outcome <> 'ok' AS is_error, {slow} AS slow, l.input_tokens, l.cached_tokens,
+       l.outcome <> 'ok' OR l.check_failed IS NOT NULL AS is_error, {slow} AS slow, l.input_tokens,
+       l.cached_tokens,
        {steps}
 FROM {source} l
 """
@@ -63,7 +68,7 @@ def read_arms(
     database: duckdb.DuckDBPyConnection, objectives: Iterable[Objective], *, mirror: bool
 ) -> tuple[ArmTally, ...]:
     """Return both arms per provider, from the opened books of a run that has arms."""
-    pair = "l.seq // 2" if mirror else "NULL::BIGINT"
+    pair = MIRRORED if mirror else "NULL::BIGINT"
     source = "(SELECT * FROM ledger WHERE is_judged AND is_counted)"
     return _read(database, latency_limits(objectives), source, arm="l.arm", pair=pair)
 
@@ -75,7 +80,7 @@ def read_two_runs(
     judged = text_list(baseline.read_manifest().scenario.judged_phases)
     sent = f"outcome <> {literal(Outcome.MISSED)} AND started_ns IS NOT NULL"
     parts = [
-        f"SELECT * REPLACE ('{arm}' AS arm) FROM read_parquet({literal(folder.require_ledger())})"  # noqa: S608 - quoted literals
+        f"SELECT * REPLACE ('{arm}' AS arm) FROM {ledger_relation(folder.require_ledger())}"  # noqa: S608 - quoted literals
         f" WHERE list_contains({judged}, phase) AND {sent}"
         for arm, folder in ((BASELINE, baseline), (CANARY, canary))
     ]
@@ -139,8 +144,8 @@ def _read(
 
 def _step(field: str) -> str:
     """Return SQL of the step of a latency; null where there is none to count."""
-    value = LEDGER_VALUES[field]
-    number = f"CASE WHEN {value.applies} THEN {value.sql} END"
+    value = value_of(Book.LEDGER, field)
+    number = f"CASE WHEN {value.asked} THEN {value.sql} END"
     return f"CASE WHEN ({number}) > 0 THEN round(ln({number}) / {STEP!r})::BIGINT END"
 
 
@@ -150,10 +155,10 @@ def _slow(limits: Sequence[Limit]) -> str:
 
 
 def _beyond(field: str, operator: Operator, limit: float) -> str:
-    value = LEDGER_VALUES[field]
+    value = value_of(Book.LEDGER, field)
     compare = "<=" if operator is Operator.LTE else "<"
     return (
-        f"CASE WHEN NOT coalesce({value.applies}, false) THEN NULL "
+        f"CASE WHEN NOT coalesce({value.asked}, false) THEN NULL "
         f"WHEN ({value.sql}) {compare} {limit!r} THEN 0 "
         f"WHEN ({value.sql}) IS NOT NULL OR {value.owed} THEN 1 END"
     )

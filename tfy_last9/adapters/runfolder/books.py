@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, reading, text_list
 from tfy_last9.adapters.runfolder.join import EXPECTED
+from tfy_last9.adapters.runfolder.labels import json_pointer
+from tfy_last9.adapters.runfolder.ledger import ledger_relation
 from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw, remember_population
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.trace import EVIDENCE_COLUMNS
@@ -33,7 +35,7 @@ SELECT *,
        {expected} AS is_expected,
        epoch_ns + finished_ns AS finished_utc_ns,
        {size_band} AS size_band
-FROM read_parquet({path})
+FROM {ledger}
 """
 
 JOINS = """
@@ -43,7 +45,7 @@ WITH shown AS (
 ), roots AS (
     SELECT trace_id, span_id, first_seen_ns, unseen_ns FROM spans WHERE role = 'root'
 ), found AS (
-    SELECT l.seq, l.trace_id, l.join_path, l.outcome, l.is_judged AND l.is_counted AS is_judged,
+    SELECT l.seq, l.trace_id, l.join_path, l.outcome, l.api, l.is_judged AND l.is_counted AS is_judged,
            l.is_expected, w.found_roles,
            w.trace_id IS NOT NULL AND l.join_path IS NOT NULL AS is_joined,
            w.trace_id IS NOT NULL AND l.join_path IS NULL AS is_conflict,
@@ -62,13 +64,23 @@ FROM found
 """A join counts only where the trace is in the evidence at hand. Late needs a poll that looked and did
 not see; a lag is known where such a poll exists, or where it is too short for polling to matter."""
 
+IS_AGENT = (
+    f"(json_extract_string(s.attributes, '{json_pointer('tfy.span_type')}') = 'AgentResponse' "
+    f"OR json_extract_string(s.attributes, '{json_pointer('gen_ai.operation.name')}') = 'invoke_agent' "
+    "OR starts_with(s.name, 'AgentResponse'))"
+)
+"""SQL over a root: the gateway ran an agent, whose Model spans are steps of one answer (TrueFoundry docs,
+span attributes; OpenTelemetry GenAI agent spans)."""
+
 TRACE_FACTS = """
 CREATE TEMP TABLE IF NOT EXISTS trace_facts AS
 SELECT s.trace_id, count(*) AS spans,
        count(*) FILTER (s.role = 'model') AS model_calls,
-       coalesce(sum(s.duration_ns) FILTER (s.role = 'model'), 0)::BIGINT AS model_ns,
+       coalesce(sum(s.duration_ns) FILTER (s.role IN ('model', 'mcp')), 0)::BIGINT AS model_ns,
        count(DISTINCT s.model) FILTER (s.role = 'model') AS models,
-       any_value(j.lag_ns) AS lag_ns
+       any_value(j.lag_ns) AS lag_ns,
+       bool_or(s.role = 'model' AND s.status = 'error') AS has_failed_call,
+       bool_or(s.role = 'root' AND {is_agent}) AS is_agent
 FROM spans s
 JOIN (SELECT trace_id, min(lag_ns) AS lag_ns FROM joins WHERE is_joined GROUP BY trace_id) j
   ON j.trace_id = s.trace_id
@@ -120,7 +132,7 @@ def _open(
             missed=literal(Outcome.MISSED),
             expected=expected,
             size_band=size_band(scenario),
-            path=literal(folder.require_ledger()),
+            ledger=ledger_relation(folder.require_ledger()),
         )
     )
     database.execute(f"CREATE VIEW spans AS {_spans(folder)}")
@@ -137,14 +149,14 @@ def _open(
 
 def ensure_trace_facts(database: duckdb.DuckDBPyConnection) -> None:
     """Make `trace_facts` where somebody needs it: most objectives do not ask for the trace as a whole."""
-    database.execute(TRACE_FACTS)
+    database.execute(TRACE_FACTS.format(is_agent=IS_AGENT))
 
 
 def size_band(scenario: Scenario) -> str:
     """Return SQL for the band of a row's prompt; prompts are chosen round robin, one per mirrored pair."""
     bands = tuple(band_of(prompt) for prompt in scenario.prompts)
     copies = 2 if scenario.arms is not None and scenario.arms.mirror else 1
-    return f"list_extract({text_list(bands)}, (seq // {copies} % {len(bands)})::BIGINT + 1)"
+    return f"list_extract({text_list(bands)}, (coalesce(arrival, seq // {copies}) % {len(bands)})::BIGINT + 1)"
 
 
 def band_of(prompt: Prompt) -> str:

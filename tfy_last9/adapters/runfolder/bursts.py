@@ -37,11 +37,11 @@ FROM slices GROUP BY grp, size ORDER BY grp
 
 
 def read_slices(
-    database: duckdb.DuckDBPyConnection, counts: Mapping[Values, tuple[int, int, int, int]]
+    database: duckdb.DuckDBPyConnection, counts: Mapping[Values, tuple[int, ...]]
 ) -> dict[Values, Slices]:
     """Return the slices of the groups in `events` whose bad events could come in bursts.
 
-    `counts` holds total, bad, excluded and failed events per group.
+    `counts` holds total, bad and other events per group.
     """
     cuts = {
         values: slice_size(total)

@@ -18,6 +18,7 @@ from tfy_last9.adapters.runfolder.database import (
     write_parquet,
 )
 from tfy_last9.adapters.runfolder.join import assign_roles, join_books, load_facts
+from tfy_last9.adapters.runfolder.ledger import ledger_relation
 from tfy_last9.adapters.runfolder.sample import IN_SAMPLE, draw
 from tfy_last9.adapters.runfolder.waiting import Waiting
 from tfy_last9.errors import BrokenRun
@@ -155,7 +156,8 @@ class EvidenceStore:
             write_parquet(self._database, spans, self._folder.spans_path)
             self.saved_spans = scalar_int(self._database, "SELECT count(*) FROM claimed")
             ledger = sql.COMPLETED_LEDGER.format(
-                columns=", ".join(ledger_columns()), ledger=literal(self._folder.ledger_path)
+                columns=", ".join(ledger_columns()),
+                ledger=ledger_relation(self._folder.ledger_path),
             )
             write_parquet(self._database, ledger, self._folder.ledger_path)
 

@@ -118,7 +118,7 @@ ORDER BY trace_id, start_ns, span_id
 
 COMPLETED_LEDGER = """
 SELECT {columns}
-FROM (SELECT * EXCLUDE (trace_id, root_span_id, join_path) FROM read_parquet({ledger})) l
+FROM (SELECT * EXCLUDE (trace_id, root_span_id, join_path) FROM {ledger}) l
 JOIN (SELECT seq, trace_id, root_span_id, join_path FROM joins) j USING (seq)
 ORDER BY seq
 """

@@ -1,7 +1,7 @@
 """The run folder: typed paths and the JSON records in it.
 
     runs/<run id>/
-      run.json  slo/  requests.parquet  health.parquet  spans.parquet  evidence.json
+      run.json  slo/  requests.parquet  health.parquet  gaps.parquet  spans.parquet  evidence.json
       verdict.json  junit.xml  summary.md  ctrf.json  metrics.txt
       baseline/ (of the run it is compared with)
       .work/ (what the load process writes, until sealed)
@@ -52,6 +52,11 @@ class RunFolder:
     def health_path(self) -> Path:
         """`health.parquet`: the generator, per second and worker."""
         return self.path / "health.parquet"
+
+    @property
+    def gaps_path(self) -> Path:
+        """`gaps.parquet`: times between tokens, as counts per bucket; absent when none was counted."""
+        return self.path / "gaps.parquet"
 
     @property
     def spans_path(self) -> Path:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tfy_last9.adapters.runfolder.database import text_list
 from tfy_last9.adapters.runfolder.labels import NONE, SENT_LABELS, Parameters, may_match
+from tfy_last9.model.applicability import MODEL_APIS
 from tfy_last9.model.objective import Book, Completeness, Objective, Population, Simple
 from tfy_last9.model.provider import canonical
+from tfy_last9.model.trace import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,10 +88,29 @@ def _foretold(
     rows = database.execute(
         f"SELECT [{names}]::VARCHAR[] AS known, bool_and(coalesce(r.is_standby, false)) FROM ledger l "  # noqa: S608 - names come from a fixed table
         f"LEFT JOIN reach r ON r.target = l.target "
-        f"WHERE l.is_judged AND l.is_counted AND {where} GROUP BY known ORDER BY known",
+        f"WHERE l.is_judged AND l.is_counted AND {shows(population.span)} AND {where} "
+        "GROUP BY known ORDER BY known",
         parameters.values,
     ).fetchall()
     return {tuple(known): is_standby for known, is_standby in rows}
+
+
+def shows(role: Role | None) -> str:
+    """Return SQL over a ledger row that is true where its trace can show a span of this role."""
+    if role is Role.MODEL:
+        return f"list_contains({text_list(tuple(sorted(MODEL_APIS)))}, l.api)"
+    return "l.api = 'mcp'" if role is Role.MCP else "true"
+
+
+def barren(database: duckdb.DuckDBPyConnection, indicator: Simple) -> int:
+    """Return how many judged requests there are if none of them can show a span of the role asked for."""
+    role = None if isinstance(indicator, Completeness) else indicator.population.span
+    row = database.execute(
+        f"SELECT count(*), count(*) FILTER ({shows(role)}) FROM ledger l "  # noqa: S608 - constants
+        "WHERE l.is_judged AND l.is_counted"
+    ).fetchone()
+    requests, able = row or (0, 0)
+    return 0 if able else requests
 
 
 def _fits(values: Values, known: Foretold) -> bool:

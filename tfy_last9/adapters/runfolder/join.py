@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import literal, text_list
+from tfy_last9.adapters.runfolder.ledger import ledger_relation
 from tfy_last9.model.request import EXPECTS_TRACE, JoinPath, Outcome
+from tfy_last9.model.scenario import Api
 from tfy_last9.model.trace import Role
 
 if TYPE_CHECKING:
@@ -21,19 +23,19 @@ if TYPE_CHECKING:
 DEFAULT_REQUIRED = (Role.ROOT, Role.MODEL)
 """What a complete trace shows unless an objective asks for something else."""
 
-EXPECTED = "(coalesce(written, false) AND outcome IN ({}))".format(
+EXPECTED = "(coalesce(written, false) AND outcome IN ({}) AND NOT starts_with(coalesce(operation, ''), 'notifications/'))".format(
     ", ".join(literal(outcome) for outcome in sorted(EXPECTS_TRACE))
 )
-"""SQL over a ledger row: a trace of it must exist."""
+"""SQL over a ledger row: a trace of it must exist. A notification of MCP is answered by nobody and may leave none."""
 
 FACTS = """
 CREATE OR REPLACE TEMP TABLE facts AS
-SELECT seq, request_id, outcome, client_trace_id, {expected} AS is_expected,
+SELECT seq, request_id, outcome, api, client_trace_id, {expected} AS is_expected,
        CASE WHEN coalesce(join_path, '{header}') = '{header}' THEN trace_id END AS header_trace_id,
        CASE WHEN coalesce(join_path, '{header}') = '{header}' THEN root_span_id END AS header_span_id,
        epoch_ns + started_ns AS started_utc_ns,
        epoch_ns + finished_ns AS finished_utc_ns
-FROM read_parquet({ledger})
+FROM {ledger}
 """
 """Trace ids that an earlier collection filled in are forgotten: only the client's own count."""
 
@@ -79,7 +81,7 @@ WITH shown AS (
     FROM facts f JOIN roots r ON r.request_id = f.request_id
     QUALIFY row_number() OVER (PARTITION BY f.seq ORDER BY r.start_ns, r.trace_id, r.span_id) = 1
 ), chosen AS (
-    SELECT f.seq, f.outcome, f.is_expected, f.started_utc_ns, f.finished_utc_ns,
+    SELECT f.seq, f.outcome, f.api, f.is_expected, f.started_utc_ns, f.finished_utc_ns,
            coalesce(h.is_other, false) AS is_conflict,
            CASE
                WHEN h.is_other THEN NULL
@@ -126,20 +128,31 @@ def complete(required: Iterable[Role], outcome: str = "outcome") -> str:
     """Return SQL over the column `outcome` and `found_roles`: every required role is shown.
 
     Of a request that ended `http_error` only the root can be asked for: it may have been turned away
-    before a model was chosen.
+    before a model was chosen. A tool has an MCP span where others have a Model span, and of endpoints
+    whose spans are not documented (`http`) only the root can be asked for.
     """
-    roles = tuple(sorted(role.value for role in set(required)))
-    early = tuple(role for role in roles if role == Role.ROOT)
+    asked = set(required)
+    api = outcome.removesuffix("outcome") + "api"
+    of_tool = {Role.MCP if role is Role.MODEL else role for role in asked}
+    early = text_list(_names(asked & {Role.ROOT}))
     return (
         f"list_has_all(coalesce(found_roles, []), CASE WHEN {outcome} = {literal(Outcome.HTTP_ERROR)} "
-        f"THEN {text_list(early)} ELSE {text_list(roles)} END)"
+        f"OR {api} = {literal(Api.HTTP)} THEN {early} "
+        f"WHEN {api} = {literal(Api.MCP)} THEN {text_list(_names(of_tool))} "
+        f"ELSE {text_list(_names(asked))} END)"
     )
+
+
+def _names(roles: Iterable[Role]) -> tuple[str, ...]:
+    return tuple(sorted(role.value for role in roles))
 
 
 def load_facts(database: duckdb.DuckDBPyConnection, ledger: Path) -> None:
     """Make `facts` from the sealed ledger."""
     database.execute(
-        FACTS.format(expected=EXPECTED, header=JoinPath.HEADER.value, ledger=literal(ledger))
+        FACTS.format(
+            expected=EXPECTED, header=JoinPath.HEADER.value, ledger=ledger_relation(ledger)
+        )
     )
 
 

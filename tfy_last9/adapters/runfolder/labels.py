@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tfy_last9.errors import ConfigurationError
 from tfy_last9.model.fields import LEDGER_LABELS, SPAN_LABELS
 from tfy_last9.model.provider import canonical
+from tfy_last9.model.request import CHECK_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 NONE = "(none)"
 """Group value of events that do not carry the label."""
+FAILS_CHECK = "(l.outcome = 'ok' AND l.check_failed IS NOT NULL)"
+"""SQL over a ledger row: it was answered, and the answer is none that was wanted."""
 VIRTUAL = "(virtual)"
 """Provider of a ledger row that went to a virtual target: the client cannot know it."""
 
@@ -49,6 +52,8 @@ def ledger_label(name: str, parameters: Parameters) -> str:
         return f"coalesce(l.provider, '{VIRTUAL}')"
     if name == "route":
         return "l.model"
+    if name == "outcome":
+        return f"CASE WHEN {FAILS_CHECK} THEN '{CHECK_FAILED}' ELSE l.outcome END"
     return f"CAST(l.{name} AS VARCHAR)"
 
 
@@ -58,8 +63,10 @@ SPAN_COLUMNS: dict[str, str] = {
     "provider": "coalesce(s.provider, CASE WHEN s.role = 'root' THEN l.provider END)",
     # Only the root says which model was asked for; the client knows it for all spans of its trace.
     "route": "coalesce(s.route, l.model)",
-    # More than one target was called for one request.
-    "fallback": "CASE WHEN t.models > 1 THEN 'yes' ELSE 'no' END",
+    # More than one target was called for one request: attempts, unless an agent took one step with each.
+    "fallback": (
+        "CASE WHEN t.models > 1 AND (NOT t.is_agent OR t.has_failed_call) THEN 'yes' ELSE 'no' END"
+    ),
     # Client and gateway tell the same story; a request the client gave up on tells nothing.
     "status_agrees": (
         "CASE WHEN l.outcome = 'aborted' THEN NULL "

@@ -66,7 +66,8 @@ FROM gaps GROUP BY 1 ORDER BY {order}
 
 ROLES = """
 SELECT count(*) FILTER (NOT list_contains(coalesce(j.found_roles, []), {role}))
-FROM ledger l JOIN joins j ON j.seq = l.seq WHERE l.is_expected AND j.is_joined
+FROM ledger l JOIN joins j ON j.seq = l.seq
+WHERE l.is_expected AND j.is_joined AND NOT ({role} = 'model' AND l.api IN ('mcp', 'http'))
 """
 
 

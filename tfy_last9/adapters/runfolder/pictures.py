@@ -118,7 +118,7 @@ class _Album:
                 measure=measure,
                 value=value.sql,
                 owed=value.owed,
-                applies=value.applies,
+                applies=value.asked,
             )
             into = "INSERT INTO measured" if place else "CREATE TEMP TABLE measured AS"
             self._database.execute(query.replace("CREATE TEMP TABLE measured AS", into))

@@ -24,6 +24,7 @@ from tfy_last9.adapters.runfolder.database import (
 )
 from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.join import EXPECTED
+from tfy_last9.adapters.runfolder.ledger import ledger_relation
 from tfy_last9.adapters.runfolder.seal import LEDGER_KEYS, read_lines
 from tfy_last9.adapters.runfolder.tally import read_tallies
 from tfy_last9.judge.early import can_be_bet_on
@@ -105,7 +106,7 @@ def _open_ledger(database: duckdb.DuckDBPyConnection, path: Path, scenario: Scen
             missed=literal(Outcome.MISSED),
             expected=EXPECTED,
             size_band=size_band(scenario),
-            path=literal(path),
+            ledger=ledger_relation(path),
         )
     )
 

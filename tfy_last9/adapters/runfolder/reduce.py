@@ -27,6 +27,7 @@ from tfy_last9.adapters.runfolder.events import load_events
 from tfy_last9.adapters.runfolder.intact import check_spans
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
 from tfy_last9.adapters.runfolder.losses import with_losses
+from tfy_last9.adapters.runfolder.quotas import with_limited
 from tfy_last9.adapters.runfolder.sample import populations
 from tfy_last9.adapters.runfolder.scalars import read_scalars
 from tfy_last9.adapters.runfolder.soundness import read_validity
@@ -129,7 +130,7 @@ class Reduction:
         if isinstance(indicator, Composite):
             return read_composite(database, objective, indicator)
         load_events(database, indicator, objective.group_by)
-        tallies = read_tallies(database, objective)
+        tallies = with_limited(database, self._manifest.scenario, read_tallies(database, objective))
         if isinstance(indicator, Completeness):
             rows = database.execute(UNSEEN).fetchall()
             tallies = with_unseen(tallies, {tuple(values): n for values, n in rows})

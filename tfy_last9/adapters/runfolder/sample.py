@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfy_last9.adapters.runfolder.database import literal
 from tfy_last9.adapters.runfolder.join import EXPECTED
+from tfy_last9.adapters.runfolder.ledger import ledger_relation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SAMPLED = """
 CREATE OR REPLACE TEMP TABLE sampled AS
-SELECT seq FROM read_parquet({ledger}) WHERE {expected}
+SELECT seq FROM {ledger} WHERE {expected}
 QUALIFY row_number() OVER (
     PARTITION BY provider ORDER BY md5('{seed}/' || request_id), seq) <= {per_provider}
 """
@@ -37,7 +37,7 @@ def draw(database: duckdb.DuckDBPyConnection, ledger: Path, sample: Sample) -> N
     """Make the table `sampled`."""
     database.execute(
         SAMPLED.format(
-            ledger=literal(ledger),
+            ledger=ledger_relation(ledger),
             expected=EXPECTED,
             seed=sample.seed,
             per_provider=sample.per_provider,
@@ -48,7 +48,7 @@ def draw(database: duckdb.DuckDBPyConnection, ledger: Path, sample: Sample) -> N
 def remember_population(database: duckdb.DuckDBPyConnection, ledger: Path) -> None:
     """Make the table `population`: every row whose trace is expected, sampled or not."""
     database.execute(
-        f"CREATE TEMP TABLE population AS SELECT seq FROM read_parquet({literal(ledger)}) "  # noqa: S608 - quoted literal
+        f"CREATE TEMP TABLE population AS SELECT seq FROM {ledger_relation(ledger)} "  # noqa: S608 - quoted literal
         f"WHERE {EXPECTED}"
     )
 

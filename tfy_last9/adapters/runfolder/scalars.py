@@ -13,6 +13,7 @@ from tfy_last9.adapters.runfolder.books import ensure_trace_facts
 from tfy_last9.adapters.runfolder.groups import Values, expected_groups
 from tfy_last9.adapters.runfolder.join import DEFAULT_REQUIRED, complete
 from tfy_last9.adapters.runfolder.labels import (
+    FAILS_CHECK,
     Parameters,
     group,
     ledger_label,
@@ -127,9 +128,9 @@ def _source(scalar: Scalar) -> _Source:
         )
         return _Source(f"({test})::INTEGER", "true", TRACES)
     if (scalar.book, scalar.name) not in VALUE_FIELDS:  # failed_requests: the only one left
-        return _Source("(l.outcome <> 'ok')::INTEGER", "true", REQUESTS)
+        return _Source(f"(l.outcome <> 'ok' OR {FAILS_CHECK})::INTEGER", "true", REQUESTS)
     value = value_of(scalar.book, scalar.name)
     sql = f"CASE WHEN isfinite(({value.sql})::DOUBLE) THEN ({value.sql})::DOUBLE END"
     is_span = scalar.book is Book.LAST9
-    owed = f"({value.owed}) AND coalesce({value.applies}, false)"
+    owed = f"({value.owed}) AND coalesce({value.asked}, false)"
     return _Source(sql, owed, CALLS if is_span else REQUESTS, is_span)

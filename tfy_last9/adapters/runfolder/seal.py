@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, scalar_int, write_parquet
+from tfy_last9.adapters.runfolder.gaps import write_gaps
 from tfy_last9.adapters.runfolder.unreported import lost_arrivals, write_unreported
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import Outcome, ledger_columns
@@ -80,6 +81,7 @@ def seal(folder: RunFolder) -> Manifest:
         torn = _stage(database, folder.work_path)
         foreign = _write_ledger(database, folder, manifest.run_id)
         _write_health(database, folder)
+        write_gaps(database, folder)
         sealed = _describe(database, folder, manifest, _dirt(torn, foreign))
         _rebuild(database, folder, sealed)
     folder.write_manifest(sealed)

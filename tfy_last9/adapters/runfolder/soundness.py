@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfy_last9.adapters.runfolder.database import literal, reading
+from tfy_last9.adapters.runfolder.database import literal, reading, scalar_int
 from tfy_last9.model.verdict import Validity
 from tfy_last9.stats.quantile import nearest_rank
 
@@ -20,6 +20,11 @@ SHOWN = 5
 START_LAG = """
 SELECT (started_ns - due_ns) / 1e6 AS v FROM ledger WHERE is_judged AND is_counted
 """
+
+WITHHELD = """
+SELECT count(*) FROM ledger WHERE turn > 1 AND started_ns IS NULL AND outcome = 'aborted'
+"""
+"""Turns whose conversation ended before them were planned and never came due: nobody was late with them."""
 
 NEGATIVE_SPANS = """
 SELECT 'span ' || span_id || ' of trace ' || trace_id || ' has a negative duration ('
@@ -58,7 +63,7 @@ def read_validity(
 ) -> Validity:
     """Return counters, generator lag and data faults; judging the lag is not done here."""
     return Validity(
-        offered=counters.offered,
+        offered=counters.offered - scalar_int(database, WITHHELD),
         started=counters.started,
         missed=counters.missed,
         finished=counters.finished,

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.bursts import read_slices
-from tfy_last9.adapters.runfolder.groups import Values, expected_groups, standbys, with_promised
+from tfy_last9.adapters.runfolder.groups import (
+    Values,
+    barren,
+    expected_groups,
+    standbys,
+    with_promised,
+)
+from tfy_last9.adapters.runfolder.labels import NONE
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Composite, Objective, Operator, Scalar, Threshold
 from tfy_last9.model.verdict import Exemplar, Quantile, Tally
@@ -16,11 +23,13 @@ if TYPE_CHECKING:
     import duckdb
 
 EXEMPLARS = 5
+NOTHING = (0, 0, 0, 0, 0)
 
 COUNTS = """
 SELECT grp, count(*) FILTER (verdict <> 'excluded'), count(*) FILTER (verdict = 'bad'),
        count(*) FILTER (verdict = 'excluded'),
-       count(*) FILTER (verdict = 'excluded' AND coalesce(detail, '') NOT IN ('ok', 'unset'))
+       count(*) FILTER (verdict = 'excluded' AND coalesce(detail, '') NOT IN ('ok', 'unset')),
+       count(*) FILTER (NOT can_apply)
 FROM events GROUP BY grp ORDER BY grp
 """
 
@@ -54,8 +63,7 @@ class _Ranks:
 def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> tuple[Tally, ...]:
     """Return one tally per group, sorted by group values."""
     counts = {
-        tuple(values): (total, bad, excluded, failed)
-        for values, total, bad, excluded, failed in database.execute(COUNTS).fetchall()
+        tuple(values): tuple(numbers) for values, *numbers in database.execute(COUNTS).fetchall()
     }
     quantiles = _quantiles(database, objective, {key: row[0] for key, row in counts.items()})
     exemplars = _exemplars(database, objective)
@@ -64,13 +72,19 @@ def read_tallies(database: duckdb.DuckDBPyConnection, objective: Objective) -> t
     groups = with_promised(
         expected_groups(database, objective.group_by, objective.indicator, counts), objective
     )
+    if not counts and (nothing := barren(database, objective.indicator)):
+        alone = tuple((label, NONE) for label in objective.group_by)
+        return (Tally(alone, True, 0, 0, nothing, None, (), inapplicable=nothing),)
     silent = standbys(database, objective.group_by, objective.indicator, counts)
     return tuple(
         Tally(
             tuple(zip(objective.group_by, values, strict=True)),
             expected,
-            *counts.get(values, (0, 0, 0, 0))[:3],
-            turned_away=counts.get(values, (0, 0, 0, 0))[3],
+            total=counts.get(values, NOTHING)[0],
+            bad=counts.get(values, NOTHING)[1],
+            excluded=counts.get(values, NOTHING)[2],
+            turned_away=counts.get(values, NOTHING)[3],
+            inapplicable=counts.get(values, NOTHING)[4],
             quantile=quantiles.get(values),
             exemplars=tuple(exemplars.get(values, ())),
             slices=slices.get(values),

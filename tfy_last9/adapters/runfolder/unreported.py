@@ -68,6 +68,7 @@ def write_unreported(path: Path, manifest: Manifest, lost: Iterable[tuple[int, A
                 "due_ns": arrival.due_ns,
                 "epoch_ns": manifest.start_ns,
                 "client_trace_id": trace_ids(request_id)[0],
+                "arrival": arrival.number,
             }
             file.write(orjson.dumps(row) + b"\n")
     return count

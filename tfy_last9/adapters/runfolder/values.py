@@ -6,12 +6,14 @@ field's business: see `Value`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tfy_last9.adapters.runfolder.database import literal
 from tfy_last9.adapters.runfolder.labels import json_pointer
 from tfy_last9.errors import ConfigurationError
-from tfy_last9.model.fields import VALUE_FIELDS
+from tfy_last9.model.fields import VALUE_FIELDS, Needs
 from tfy_last9.model.objective import Book
+from tfy_last9.model.scenario import CONVERSATIONAL
 
 WAITED = "('ok', 'timeout', 'stream_broken', 'aborted')"
 """Outcomes after which a missing latency is bad: somebody waited and got nothing."""
@@ -27,49 +29,90 @@ class Value:
     owed: str
     """True where a null counts as bad; elsewhere a null is excluded."""
     applies: str = "true"
-    """False where the event carries no claim whatever its value (a first token without streaming)."""
+    """False where the event carries no claim whatever its value (a mean gap of one token)."""
+    kind: str = "true"
+    """False where no event of this kind can have the value: an embedding has no first token. A group of such
+    events is not applicable, which is something else than having no data."""
+
+    @property
+    def asked(self) -> str:
+        """SQL that is true where the event carries a claim."""
+        return f"({self.kind} AND {self.applies})"
 
 
 def _waited(sql: str, applies: str = "true") -> Value:
     return Value(sql, owed=f"l.outcome IN {WAITED}", applies=applies)
 
 
-def _reported(column: str) -> Value:
+def _reported(sql: str, owed: str = "true") -> Value:
     """Read a number the provider reports: a served request owes it, a broken one got not that far."""
-    return Value(f"l.{column}", owed=f"l.outcome IN {SERVED}")
+    return Value(sql, owed=f"(l.outcome IN {SERVED} AND {owed})")
+
+
+TEXT = f"l.api IN ({', '.join(sorted(literal(api) for api in CONVERSATIONAL))})"
+"""Answers that are text, whole or in tokens."""
+STREAMS = f"(coalesce(l.stream, false) AND {TEXT})"
+READS = f"({TEXT} OR l.api = 'embeddings')"
+"""Requests whose input is counted in tokens."""
+KINDS: dict[Needs, str] = {
+    Needs.NOTHING: "true",
+    Needs.TEXT: TEXT,
+    Needs.STREAM: STREAMS,
+    Needs.INPUT_TOKENS: READS,
+    Needs.PRICE: "l.api <> 'mcp'",
+    Needs.TOOL: "coalesce(l.operation = 'tools/call', false)",
+    Needs.ITEMS: f"NOT {TEXT}",
+    Needs.WHOLE: "NOT coalesce(l.stream, false)",
+}
+"""What `model.applicability` says of targets, in SQL over a ledger row."""
+TOTAL_MS = "CASE WHEN l.outcome = 'ok' THEN (l.finished_ns - l.due_ns) / 1e6 END"
 
 
 LEDGER_VALUES: dict[str, Value] = {
-    "ttft_ms": _waited("(l.first_token_ns - l.due_ns) / 1e6", applies="l.stream"),
-    "first_answer_ms": _waited("(l.first_answer_ns - l.due_ns) / 1e6", applies="l.stream"),
+    "ttft_ms": _waited("(l.first_token_ns - l.due_ns) / 1e6"),
+    # An answer made of tool calls alone is nothing to read.
+    "first_answer_ms": _waited(
+        "(l.first_answer_ns - l.due_ns) / 1e6",
+        applies="NOT (l.outcome = 'ok' AND l.first_answer_ns IS NULL AND coalesce(l.tool_calls, 0) > 0)",
+    ),
     # Only a served request has a total time: a time-out after 5 s must not meet a limit of 6 s.
-    "total_ms": _waited("CASE WHEN l.outcome = 'ok' THEN (l.finished_ns - l.due_ns) / 1e6 END"),
+    "total_ms": _waited(TOTAL_MS),
     "start_lag_ms": _waited("(l.started_ns - l.due_ns) / 1e6"),
     # One token has no gap after it.
     "max_gap_ms": _waited(
         "l.max_gap_ns / 1e6",
-        applies="l.stream AND NOT (l.outcome = 'ok' AND l.max_gap_ns IS NULL "
-        "AND coalesce(l.chunks, 0) = 1)",
+        applies="NOT (l.outcome = 'ok' AND l.max_gap_ns IS NULL AND coalesce(l.chunks, 0) = 1)",
     ),
     # As the user felt it: over the whole wait, from the due instant.
     "tokens_per_s": _waited(
         "CASE WHEN l.outcome = 'ok' AND l.finished_ns > l.due_ns "
-        "THEN l.output_tokens * 1e9 / (l.finished_ns - l.due_ns) END"
+        "THEN l.output_tokens * 1e9 / (l.finished_ns - l.due_ns) END",
     ),
     # Mean of the gaps; one token has none.
     "inter_token_ms": _waited(
         "CASE WHEN l.chunks > 1 THEN (l.last_token_ns - l.first_token_ns) / 1e6 / (l.chunks - 1) END",
-        applies="l.stream AND NOT (l.outcome = 'ok' AND coalesce(l.chunks, 0) = 1)",
+        applies="NOT (l.outcome = 'ok' AND coalesce(l.chunks, 0) = 1)",
     ),
     # Null when a connection was reused: nothing was spent on it.
     "connect_ms": Value("l.connect_ns / 1e6", owed="false"),
-    "output_tokens": _reported("output_tokens"),
-    "input_tokens": _reported("input_tokens"),
-    "total_tokens": Value("l.input_tokens + l.output_tokens", owed=f"l.outcome IN {SERVED}"),
+    "output_tokens": _reported("l.output_tokens"),
+    "input_tokens": _reported("l.input_tokens", owed=READS),
+    "total_tokens": _reported(
+        "l.input_tokens + CASE WHEN l.api = 'embeddings' THEN 0 ELSE l.output_tokens END"
+    ),
     # Providers leave these out when there are none.
     "reasoning_tokens": Value("l.reasoning_tokens", owed="false"),
     "cached_tokens": Value("l.cached_tokens", owed="false"),
-    "cost_usd": _reported("cost_usd"),
+    "cost_usd": _reported("l.cost_usd", owed=READS),
+    "tool_ms": _waited(TOTAL_MS),
+    "tool_calls": _reported("CASE WHEN l.outcome = 'ok' THEN coalesce(l.tool_calls, 0) END"),
+    "items": _reported("l.items", owed="l.api = 'embeddings'"),
+    "input_tokens_per_s": _waited(
+        "CASE WHEN l.outcome = 'ok' AND l.finished_ns > l.due_ns "
+        "THEN l.input_tokens * 1e9 / (l.finished_ns - l.due_ns) END",
+    ),
+    # Some gateways do not say, and none says it on a stream.
+    "gateway_ms": Value("l.gateway_ms", owed="false"),
 }
 
 
@@ -126,7 +169,9 @@ SPAN_VALUES: dict[str, Value] = {
     "input_tokens": _reported_by_gateway(*INPUT_TOKENS),
     "output_tokens": _reported_by_gateway(*OUTPUT_TOKENS),
     "total_tokens": Value(
-        f"{_attribute(*INPUT_TOKENS)} + {_attribute(*OUTPUT_TOKENS)}", owed="true", applies=GOOD
+        f"{_attribute(*INPUT_TOKENS)} + CASE WHEN {TEXT} THEN {_attribute(*OUTPUT_TOKENS)} ELSE 0 END",
+        owed="true",
+        applies=GOOD,
     ),
     "cost_usd": _reported_by_gateway(f"{METRIC}cost_in_usd", "gen_ai.usage.cost_usd"),
     "spans_per_trace": _of_trace("t.spans"),
@@ -156,4 +201,4 @@ def value_of(book: Book, name: str) -> Value:
     if name not in table:
         known = ", ".join(field for of, field in VALUE_FIELDS if of is book)
         raise ConfigurationError(f"{book.value} has no field {name!r}; it has {known}")
-    return table[name]
+    return replace(table[name], kind=KINDS[VALUE_FIELDS[book, name].needs])

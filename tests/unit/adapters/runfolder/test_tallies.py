@@ -73,8 +73,15 @@ def test_every_field_of_the_vocabulary_has_its_sql(tmp_path: Path) -> None:
     row = build_row(0, cost_usd=0.1, reasoning_tokens=3, cached_tokens=4, connect_ns=5)
     tallies = reduced(tmp_path, [row], build_trace(0), *objectives).tallies()
     without = {name: t[0].bad for name, t in tallies.items() if t[0].bad or t[0].total != 1}
-    assert without == {"last9/inter_token_ms": 1, "last9/ingestion_lag_ms": 0}, (
-        "the builder's Model span has no inter-token time, and one look proves no lag"
+    assert without == {
+        "last9/inter_token_ms": 1,
+        "last9/ingestion_lag_ms": 0,
+        "client-ledger/tool_ms": 0,
+        "client-ledger/items": 0,
+        "client-ledger/gateway_ms": 0,
+    }, (
+        "the builder's Model span has no inter-token time, one look proves no lag, and a streamed chat"
+        " calls no tool, has no items and no server-timing"
     )
 
 

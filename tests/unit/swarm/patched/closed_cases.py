@@ -14,7 +14,8 @@ from locust.exception import StopUser
 from session_cases import DriverDouble
 
 from tfy_last9.adapters.files.scenario import load_scenario
-from tfy_last9.model.scenario import Message, Phase, Prompt
+from tfy_last9.model.conversation import McpCall, McpScript
+from tfy_last9.model.scenario import Api, Message, Phase, Prompt
 from tfy_last9.swarm.call import Wish
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch
@@ -115,12 +116,53 @@ def test_a_user_that_decides_itself_is_served_like_any_other():
     asked = gevent.spawn(worker.session.closed.ask, "gemini")
     arrival = asked.get(timeout=1)
     wish = Wish(Prompt((Message("user", "Hm?"),)), 7, {"temperature": 0.5})
-    row = worker.session.serve(arrival, wish)
-    assert (row.target, row.provider, row.outcome) == ("gemini", "gemini", "ok")
+    row, text = worker.session.serve(arrival, wish)
+    assert (row.target, row.provider, row.outcome, text) == ("gemini", "gemini", "ok", "")
     (call,) = seen
-    assert call.prompt.messages[0].content == "Hm?"
-    assert (call.target.max_tokens, call.target.body) == (7, {"temperature": 0.5})
+    body = call.outgoing.body
+    assert body["messages"] == [{"role": "user", "content": "Hm?"}]
+    assert (body["max_tokens"], body["temperature"]) == (7, 0.5)
+    assert not call.outgoing.is_kept
     with pytest.raises(KeyError, match="no target 'nobody'; it has openai, anthropic, gemini"):
         worker.session.closed.ask("nobody")
     worker.session.drain(1)
     assert [row["seq"] for row in worker.rows] == [arrival.seq]
+
+
+MCP = replace(
+    SCENARIO,
+    targets=(
+        *SCENARIO.targets,
+        replace(
+            SCENARIO.targets[0],
+            name="tools",
+            api=Api.MCP,
+            stream=False,
+            mcp=McpScript((McpCall("search", {}),)),
+        ),
+    ),
+)
+
+
+def test_an_mcp_call_is_a_session_of_three_requests_with_numbers_of_their_own():
+    seen = []
+
+    class Seeing(DriverDouble):
+        def send(self, call, answer):
+            seen.append(call)
+            super().send(call, answer)
+
+    worker = Worker(Seeing(), MCP, users=0)
+    script = McpScript((McpCall("lookup", {"q": 1}),), list_tools=False)
+    wish = Wish(Prompt(()), is_kept=True, mcp=script)
+    arrivals = [gevent.spawn(worker.session.closed.ask, "tools", wish.turns) for _ in range(2)]
+    for asked in arrivals:
+        worker.session.serve(asked.get(timeout=1), wish)
+    worker.session.drain(1)
+    operations = [call.outgoing.operation for call in seen]
+    assert operations == ["initialize", "notifications/initialized", "tools/call"] * 2
+    assert seen[2].outgoing.body["params"] == {"name": "lookup", "arguments": {"q": 1}}
+    rows = worker.rows
+    assert len({row["seq"] for row in rows}) == len(rows) == 6
+    assert rows[2]["tool"] == "lookup"
+    assert worker.session.counts.offered == 6

@@ -1,5 +1,6 @@
 """The fast driver over real sockets: each way an answer can end is told apart from every other."""
 
+import gzip
 import time
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import gevent
 import pytest
 from gateway_double import ANSWER, DONE, END, FINISH, HEAD, KEY, USAGE, answer_to, ask, chunk, event
 
+from tfy_last9.stats.histogram import Histogram
 from tfy_last9.swarm.call import Answer
 from tfy_last9.swarm.exchange import TimeLimits
 
@@ -328,3 +330,50 @@ def test_time_limits_are_converted_exactly():
         300_000_000,
         2_000_000_000,
     )
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_compressed_answer_is_named_and_not_taken_for_an_empty_one(stream):
+    """Gzip was refused; a gateway that compresses all the same delays chunks until a block is full."""
+    body = gzip.compress(event("a") + DONE)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nContent-Encoding: gzip\r\n\r\n"
+    answer = answer_to(saying(head.encode() + body), target=replace(double.TARGET, stream=stream))
+    assert (answer.outcome, answer.error_type) == ("stream_broken", "compressed")
+
+
+def test_a_late_event_on_an_idle_connection_ends_it_before_its_next_use():
+    """The hub watches idle connections: bytes nobody asked for are seen without a look."""
+
+    def script(peer):
+        peer.send(ANSWER)
+        gevent.sleep(0.01)
+        peer.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+    with double.gateway(script) as server, double.driver(server.url) as client:
+        first = ask(client)
+        gevent.sleep(0.05)
+        assert client._idle[0].is_spent
+        second = ask(client)
+        assert server.connections == 2
+    assert (first.outcome, second.outcome) == ("ok", "ok")
+
+
+def test_where_the_kernel_stamps_nothing_the_user_clock_is_used_and_said(monkeypatch):
+    monkeypatch.setattr("tfy_last9.swarm.transport.ask_for_stamps", lambda _: None)
+    with double.gateway(saying(ANSWER)) as server, double.driver(server.url) as client:
+        answer = ask(client)
+        sent_ns = server.sent_ns[0]
+    assert (answer.outcome, answer.clock) == ("ok", "user")
+    assert answer.first_byte_ns >= sent_ns
+
+
+def test_gaps_of_a_stream_are_counted_where_the_session_wants_them():
+    counted = Histogram()
+    answer = Answer(started_ns=time.monotonic_ns(), facts=double.call().outgoing.facts())
+    answer.facts.gaps = counted
+    script = saying(HEAD, *(chunk(event("a")) for _ in range(3)), chunk(DONE), END, every_s=0.01)
+    with double.gateway(script) as server, double.driver(server.url) as client:
+        client.send(double.call(), answer)
+    assert counted.total() == answer.facts.chunks - 1 == 2
+    low, high = counted.quantile(1.0)
+    assert low <= answer.facts.max_gap_ns <= high

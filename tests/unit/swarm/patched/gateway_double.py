@@ -12,6 +12,7 @@ from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.scenario import Api, Limits, Message, Prompt, Target
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.stream import StreamDriver
+from tfy_last9.wire.scripts import first_request
 
 KEY = "a-key-that-nobody-may-see"
 LIMITS = Limits(users=10, connect_s=10, first_token_s=10, idle_s=10, total_s=20)
@@ -147,12 +148,15 @@ def driver(url, limits=LIMITS, kind=StreamDriver):
 
 def call(target=TARGET, headers=None, seq=0):
     arrival = Arrival(seq, 0, "steady", 0, 0)
-    return Call(arrival, f"run.{seq}", target, PROMPT, headers or {}, "0" * 32)
+    return Call(
+        arrival, f"run.{seq}", target, first_request(target, PROMPT), headers or {}, "0" * 32
+    )
 
 
 def ask(client, **more):
-    answer = Answer(started_ns=time.monotonic_ns())
-    client.send(call(**more), answer)
+    sent = call(**more)
+    answer = Answer(started_ns=time.monotonic_ns(), facts=sent.outgoing.facts())
+    client.send(sent, answer)
     return answer
 
 

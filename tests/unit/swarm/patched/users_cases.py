@@ -55,9 +55,9 @@ def test_what_a_user_says_goes_to_the_target_it_names():
     user, told = alone(Asking, driver)
     reply = user.chat("gemini", "Hm?", max_tokens=9, temperature=0.1)
     (call,) = driver.calls
-    assert (call.target.name, call.target.max_tokens) == ("gemini", 9)
-    assert call.target.body["temperature"] == 0.1
-    assert [(one.role, one.content) for one in call.prompt.messages] == [("user", "Hm?")]
+    body = call.outgoing.body
+    assert (call.target.name, body["max_tokens"], body["temperature"]) == ("gemini", 9, 0.1)
+    assert body["messages"] == [{"role": "user", "content": "Hm?"}]
     assert reply.ok
     assert (reply.status, reply.error, reply.ttft_s) == (200, None, None)
     assert reply.total_s >= 0
@@ -70,7 +70,8 @@ def test_messages_are_sent_as_they_are_said():
     user.chat(
         "openai", [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "Hm?"}]
     )
-    assert [one.role for one in driver.calls[0].prompt.messages] == ["system", "user"]
+    said = driver.calls[0].outgoing.body["messages"]
+    assert [one["role"] for one in said] == ["system", "user"]
 
 
 def test_a_failure_is_a_reply_and_no_exception():
