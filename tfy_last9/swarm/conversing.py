@@ -52,6 +52,9 @@ class Conversation:
                 call = self._recorder.call(arrival, self._script, due_ns)
             except Unsendable as reason:
                 self._unsent.append(self._recorder.unsent(arrival, Outcome.ABORTED, str(reason)))
+                self._ended_ns = (
+                    due_ns or self._ended_ns
+                )  # the next pause begins where this one ended
             else:
                 yield call
 
