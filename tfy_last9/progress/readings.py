@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from tfy_last9.model.objective import Condition, Limit, Operator, Quality, Ratio, Threshold
+from tfy_last9.model.fields import VALUE_FIELDS, Needs
+from tfy_last9.model.objective import Book, Condition, Limit, Operator, Quality, Ratio, Threshold
 from tfy_last9.model.provider import canonical
 from tfy_last9.model.request import Outcome
+from tfy_last9.model.scenario import CONVERSATIONAL, Api
 
 Row = Mapping[str, Any]
 """A ledger row as it travels: column names to values, nulls left out."""
@@ -57,7 +59,9 @@ def since_due_ns(row: Row, column: str) -> int | None:
 
 def reading(row: Row, field: str) -> Reading:
     """Return what a row says about a value field. Raises `KeyError` for an unknown one."""
-    return _READINGS[field](row)
+    found = _READINGS[field](row)
+    is_possible = _KINDS[VALUE_FIELDS[Book.LEDGER, field].needs]
+    return found if is_possible(row) else replace(found, applies=False)
 
 
 def is_known(field: str) -> bool:
@@ -138,13 +142,43 @@ def _waited(row: Row) -> bool:
     return row["outcome"] in WAITED
 
 
-def _milliseconds(column: str, *, streamed: bool) -> Callable[[Row], Reading]:
+def _is_text(row: Row) -> bool:
+    return row["api"] in CONVERSATIONAL
+
+
+def _reads_tokens(row: Row) -> bool:
+    return _is_text(row) or row["api"] == Api.EMBEDDINGS
+
+
+_KINDS: Mapping[Needs, Callable[[Row], bool]] = {
+    Needs.NOTHING: lambda _: True,
+    Needs.TEXT: _is_text,
+    Needs.STREAM: lambda row: bool(row.get("stream")) and _is_text(row),
+    Needs.INPUT_TOKENS: _reads_tokens,
+    Needs.PRICE: lambda row: row["api"] != Api.MCP,
+    Needs.TOOL: lambda row: row.get("operation") == "tools/call",
+    Needs.ITEMS: lambda row: not _is_text(row),
+    Needs.WHOLE: lambda row: not row.get("stream"),
+}
+"""Which rows can have a value at all."""
+
+
+def _milliseconds(column: str) -> Callable[[Row], Reading]:
     def read(row: Row) -> Reading:
         spent_ns = since_due_ns(row, column)
-        applies = bool(row["stream"]) if streamed else True
-        return Reading(None if spent_ns is None else spent_ns / 1e6, _waited(row), applies)
+        return Reading(None if spent_ns is None else spent_ns / 1e6, _waited(row))
 
     return read
+
+
+def _first_answer(row: Row) -> Reading:
+    """Read the first answer: one made of tool calls alone is nothing to read."""
+    found = _FIRST_ANSWER(row)
+    calls_alone = _is_ok(row) and found.value is None and (row.get("tool_calls") or 0) > 0
+    return replace(found, applies=not calls_alone)
+
+
+_FIRST_ANSWER = _milliseconds("first_answer_ns")
 
 
 def _total(row: Row) -> Reading:
@@ -156,8 +190,7 @@ def _total(row: Row) -> Reading:
 def _max_gap(row: Row) -> Reading:
     gap_ns = row.get("max_gap_ns")
     alone = _is_ok(row) and gap_ns is None and row.get("chunks", 0) == 1
-    value = None if gap_ns is None else gap_ns / 1e6
-    return Reading(value, _waited(row), bool(row["stream"]) and not alone)
+    return Reading(None if gap_ns is None else gap_ns / 1e6, _waited(row), not alone)
 
 
 def _inter_token(row: Row) -> Reading:
@@ -166,25 +199,39 @@ def _inter_token(row: Row) -> Reading:
     value = None
     if chunks > 1 and first_ns is not None and last_ns is not None:
         value = (last_ns - first_ns) / 1e6 / (chunks - 1)
-    return Reading(value, _waited(row), bool(row["stream"]) and not (_is_ok(row) and chunks == 1))
+    return Reading(value, _waited(row), not (_is_ok(row) and chunks == 1))
 
 
-def _tokens_per_s(row: Row) -> Reading:
-    spent_ns, tokens = since_due_ns(row, "finished_ns"), row.get("output_tokens")
-    value = None
-    if _is_ok(row) and spent_ns is not None and spent_ns > 0 and tokens is not None:
-        value = tokens * 1e9 / spent_ns
-    return Reading(value, _waited(row))
+def _per_s(column: str) -> Callable[[Row], Reading]:
+    def read(row: Row) -> Reading:
+        spent_ns, tokens = since_due_ns(row, "finished_ns"), row.get(column)
+        value = None
+        if _is_ok(row) and spent_ns is not None and spent_ns > 0 and tokens is not None:
+            value = tokens * 1e9 / spent_ns
+        return Reading(value, _waited(row))
+
+    return read
 
 
 def _total_tokens(row: Row) -> Reading:
-    parts = row.get("input_tokens"), row.get("output_tokens")
+    answered = 0 if row["api"] == Api.EMBEDDINGS else row.get("output_tokens")
+    parts = row.get("input_tokens"), answered
     value = None if None in parts else float(sum(part for part in parts if part is not None))
     return Reading(value, _is_ok(row))
 
 
-def _reported(column: str, *, owed: bool = True) -> Callable[[Row], Reading]:
-    return lambda row: Reading(row.get(column), owed and _is_ok(row))
+def _tool_calls(row: Row) -> Reading:
+    return Reading((row.get("tool_calls") or 0) if _is_ok(row) else None, _is_ok(row))
+
+
+def _reported(
+    column: str, owed: Callable[[Row], bool] = lambda _: True
+) -> Callable[[Row], Reading]:
+    return lambda row: Reading(row.get(column), _is_ok(row) and owed(row))
+
+
+def _never(_: Row) -> bool:
+    return False
 
 
 def _connect(row: Row) -> Reading:
@@ -193,18 +240,23 @@ def _connect(row: Row) -> Reading:
 
 
 _READINGS: Mapping[str, Callable[[Row], Reading]] = {
-    "ttft_ms": _milliseconds("first_token_ns", streamed=True),
-    "first_answer_ms": _milliseconds("first_answer_ns", streamed=True),
-    "start_lag_ms": _milliseconds("started_ns", streamed=False),
+    "ttft_ms": _milliseconds("first_token_ns"),
+    "first_answer_ms": _first_answer,
+    "start_lag_ms": _milliseconds("started_ns"),
     "total_ms": _total,
+    "tool_ms": _total,
     "max_gap_ms": _max_gap,
     "inter_token_ms": _inter_token,
-    "tokens_per_s": _tokens_per_s,
+    "tokens_per_s": _per_s("output_tokens"),
+    "input_tokens_per_s": _per_s("input_tokens"),
     "connect_ms": _connect,
     "total_tokens": _total_tokens,
-    "input_tokens": _reported("input_tokens"),
+    "input_tokens": _reported("input_tokens", _reads_tokens),
     "output_tokens": _reported("output_tokens"),
-    "cost_usd": _reported("cost_usd"),
-    "reasoning_tokens": _reported("reasoning_tokens", owed=False),
-    "cached_tokens": _reported("cached_tokens", owed=False),
+    "cost_usd": _reported("cost_usd", _reads_tokens),
+    "reasoning_tokens": _reported("reasoning_tokens", _never),
+    "cached_tokens": _reported("cached_tokens", _never),
+    "tool_calls": _tool_calls,
+    "items": _reported("items", lambda row: row["api"] == Api.EMBEDDINGS),
+    "gateway_ms": _reported("gateway_ms", _never),
 }

@@ -57,6 +57,7 @@ class Conversation:
             except Unsendable as reason:
                 row = self._recorder.unsent(arrival, Outcome.ABORTED, str(reason), self._wish)
                 self._unsent.append(row)
+                self._ended_ns = due_ns or self._ended_ns  # the next pause begins here
             else:
                 yield call if self._wish is None else self._wish.read(call)
 

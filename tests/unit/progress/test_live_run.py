@@ -25,6 +25,7 @@ def row(seq=0, provider="openai", outcome="ok", ttft_ms=300, **more):
         "target": provider,
         "model": "m",
         "phase": "steady",
+        "api": "chat",
         "stream": True,
         "outcome": outcome,
         "due_ns": due_ns,

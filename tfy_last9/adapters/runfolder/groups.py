@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import text_list
 from tfy_last9.adapters.runfolder.labels import NONE, SENT_LABELS, Parameters, may_match
+from tfy_last9.adapters.runfolder.values import value_of
 from tfy_last9.model.applicability import MODEL_APIS
-from tfy_last9.model.objective import Book, Completeness, Objective, Population, Simple
+from tfy_last9.model.objective import Book, Completeness, Objective, Population, Simple, Threshold
 from tfy_last9.model.provider import canonical
 from tfy_last9.model.trace import Role
 
@@ -103,10 +104,13 @@ def shows(role: Role | None) -> str:
 
 
 def barren(database: duckdb.DuckDBPyConnection, indicator: Simple) -> int:
-    """Return how many judged requests there are if none of them can show a span of the role asked for."""
+    """Return how many judged requests there are if none can show the span or have the value asked for."""
     role = None if isinstance(indicator, Completeness) else indicator.population.span
+    kind = "true"
+    if isinstance(indicator, Threshold):
+        kind = value_of(indicator.population.book, indicator.field).kind
     row = database.execute(
-        f"SELECT count(*), count(*) FILTER ({shows(role)}) FROM ledger l "  # noqa: S608 - constants
+        f"SELECT count(*), count(*) FILTER ({shows(role)} AND {kind}) FROM ledger l "  # noqa: S608 - constants
         "WHERE l.is_judged AND l.is_counted"
     ).fetchone()
     requests, able = row or (0, 0)

@@ -32,6 +32,7 @@ def rows(draw):
             seq, outcome=outcome.value, provider=draw(st.sampled_from(["openai", "gemini", None]))
         )
         row["stream"] = draw(st.booleans())
+        row["api"] = draw(st.sampled_from(["chat", "chat", "embeddings", "mcp", "http"]))
         row["phase"] = draw(st.sampled_from(["warm-up", "steady"]))
         if outcome is Outcome.MISSED:
             row |= unsent() | {"started_ns": None, "written": False}
@@ -53,6 +54,10 @@ OPTIONAL = {
     "reasoning_tokens": st.integers(0, 30),
     "cost_usd": st.sampled_from([0.0, 0.001, 0.5]),
     "connect_ns": st.integers(0, 90 * MS),
+    "operation": st.sampled_from(["tools/call", "tools/list"]),
+    "tool_calls": st.integers(0, 2),
+    "items": st.integers(0, 3),
+    "gateway_ms": st.sampled_from([1.0, 90.0]),
     "error_type": st.sampled_from(["overloaded", "quota"]),
 }
 

@@ -11,6 +11,7 @@ from runfolder_builders import (
     build_span,
     build_target,
     build_trace,
+    conditions,
     reduced,
     sealed_folder,
     spans_ask,
@@ -148,6 +149,12 @@ def test_turns_that_never_came_due_do_not_look_like_a_late_generator(tmp_path):
     reduction = reduced(tmp_path, rows, build_trace(0), Ask().complete())
     assert (reduction.validity().offered, reduction.validity().started) == (1, 1)
     assert (reduction.accounting().intended, reduction.accounting().unsent) == (2, 1)
+
+
+def test_tools_that_nobody_was_to_call_are_no_missing_data(tmp_path):
+    asked = Ask(where=conditions(operation="tools/call")).threshold("tool_ms", 1.0)
+    tally = tally_of(tmp_path, [build_row(0)], asked)
+    assert (tally.total, tally.excluded, tally.inapplicable) == (0, 1, 1)
 
 
 AGENT = {"tfy.span_type": "AgentResponse"}

@@ -87,11 +87,14 @@ def test_a_run_that_is_over_cuts_the_pause_short():
 def test_a_turn_with_nothing_to_say_leaves_a_row_and_the_next_one_goes_on():
     prompt = replace(TALK, follow_ups=(FollowUp(tool_results={"w": "x"}), FollowUp(text="more")))
     _, talk = conversation(replace(SCENARIO, prompts=(prompt,)))
-    sent = []
+    sent, ended_ns = [], []
     for call in talk:
-        sent.append(call.arrival.turn)
-        talk.take(send(call))
-    assert sent == [0, 2]
+        sent.append((call.arrival.turn, call.due_ns))
+        answer = send(call)
+        ended_ns.append(answer.finished_ns)
+        talk.take(answer)
+    # Both pauses lie between the two: what was not sent was waited for all the same.
+    assert sent == [(0, None), (2, ended_ns[0] + 40_000_000)]
     assert [(row.seq, row.error_type) for row in talk.rest()] == [(1, "no_tool_call")]
 
 

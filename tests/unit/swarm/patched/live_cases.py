@@ -68,7 +68,14 @@ def test_a_form_chooses_and_what_it_lacks_stays(offered):
 
 def row(seq, provider="openai", outcome="ok"):
     due_ns = seq * 10 * MS
-    made = {"seq": seq, "provider": provider, "phase": "steady", "stream": True, "epoch_ns": 0}
+    made = {
+        "seq": seq,
+        "provider": provider,
+        "phase": "steady",
+        "api": "chat",
+        "stream": True,
+        "epoch_ns": 0,
+    }
     made |= {"outcome": outcome, "due_ns": due_ns, "started_ns": due_ns}
     made |= {"finished_ns": due_ns + 400 * MS + 1}
     return made | ({"first_token_ns": due_ns + 105_001_234} if outcome == "ok" else {})
