@@ -69,6 +69,8 @@ class GateRequest:
     seed: int | None
     as_json: bool
     github: GitHub | None = None
+    gateway_config: Path | None = None
+    """The sandbox gateway's YAML file."""
     run_id: str | None = None
     """A run of this id is finished if it exists, and made if not; None: a new id."""
     retry_of: Path | None = None
@@ -110,6 +112,8 @@ def run_gate(request: GateRequest, console: Console) -> int:
     check_decidable(scenario, objectives, client_only=request.client_only)
     if request.faults and not request.sandbox:
         raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
+    if request.gateway_config is not None and not request.sandbox:
+        raise ConfigurationError("--gateway-config works in the sandbox only", hint="add --sandbox")
     request.crew.check(sandbox=request.sandbox)
     if request.run_id is not None:
         known = RunFolder(request.out / checked_run_id(request.run_id))
@@ -194,7 +198,10 @@ def _enter_world(
 ) -> World:
     sandbox = None
     if place is not None:
-        wanted = SandboxRequest(place.path, request.sandbox_port, request.faults, scenario.seed)
+        wanted = SandboxRequest(
+            *(place.path, request.sandbox_port, request.faults, scenario.seed),
+            gateway_config=request.gateway_config,
+        )
         sandbox = stack.enter_context(Sandbox(wanted))
         environment = sandbox.environment
         console.say("sandbox: simulated providers, gateway and Last9 are up" + _faulty(request))

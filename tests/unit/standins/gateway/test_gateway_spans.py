@@ -6,7 +6,7 @@ from gateway_settings import seen, settings_with, value_of
 
 from tfy_last9.standins.gateway import kinds
 from tfy_last9.standins.gateway.catalogue import BY_NAME
-from tfy_last9.standins.gateway.otlp import OtlpExporter
+from tfy_last9.standins.gateway.otlp import request_of
 from tfy_last9.standins.gateway.spans import Teller
 from tfy_last9.standins.gateway.story import Attempt, Story, ToolStep
 
@@ -109,8 +109,7 @@ def test_every_span_names_the_tenant_and_the_resource_is_exactly_the_documented_
     spans = Teller(chosen).tell(served_story())
     for span in map(seen, spans):
         assert span.attributes["tfy.request.tenant_name"] == "sandbox"
-    exporter = OtlpExporter(None, "http://x", "Basic x", chosen.resource)
-    (under,) = exporter.encode(spans).resource_spans
+    (under,) = request_of(spans, chosen.resource).resource_spans
     assert {pair.key: value_of(pair.value) for pair in under.resource.attributes} == {
         "service.name": "tfy-llm-gateway",
         "env": "sandbox",
@@ -119,7 +118,6 @@ def test_every_span_names_the_tenant_and_the_resource_is_exactly_the_documented_
         "tenant_id": "sandbox",
     }
     assert len(under.scope_spans[0].spans) == 3
-    exporter.close()
 
 
 def test_request_data_can_be_excluded(chosen):
@@ -131,11 +129,11 @@ def test_request_data_can_be_excluded(chosen):
         assert not payloads & set(span.attributes)
 
 
-def test_unknown_encodings_are_switches(chosen):
-    flat = dataclasses.replace(chosen, flat_metadata=True, metadata_on_all_spans=True)
+def test_unknown_encodings_are_switches():
+    flat = settings_with("--metadata-encoding=flat", "--metadata-on-all-spans")
     for span in told(flat, served_story()).values():
         assert span.attributes["tfy.request.metadata.run_id"] == "r42"
-    genai = told(dataclasses.replace(chosen, genai_attributes=True), served_story())["Model:"]
+    genai = told(settings_with("--attributes=both"), served_story())["Model:"]
     assert genai.attributes["gen_ai.provider.name"] == "openai"
     assert genai.attributes["gen_ai.usage.output_tokens"] == 3
     assert "error.type" not in genai.attributes
