@@ -71,6 +71,8 @@ class GateRequest:
     github: GitHub | None = None
     gateway_config: Path | None = None
     """The sandbox gateway's YAML file."""
+    gateway_switches: tuple[str, ...] = ()
+    """Behaviour of the sandbox's gateway, as `span-kinds=internal`."""
     run_id: str | None = None
     """A run of this id is finished if it exists, and made if not; None: a new id."""
     retry_of: Path | None = None
@@ -112,8 +114,10 @@ def run_gate(request: GateRequest, console: Console) -> int:
     check_decidable(scenario, objectives, client_only=request.client_only)
     if request.faults and not request.sandbox:
         raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
-    if request.gateway_config is not None and not request.sandbox:
-        raise ConfigurationError("--gateway-config works in the sandbox only", hint="add --sandbox")
+    if (request.gateway_config or request.gateway_switches) and not request.sandbox:
+        raise ConfigurationError(
+            "--gateway-config and --gateway-switch work in the sandbox only", hint="add --sandbox"
+        )
     request.crew.check(sandbox=request.sandbox)
     if request.run_id is not None:
         known = RunFolder(request.out / checked_run_id(request.run_id))
@@ -201,6 +205,7 @@ def _enter_world(
         wanted = SandboxRequest(
             *(place.path, request.sandbox_port, request.faults, scenario.seed),
             gateway_config=request.gateway_config,
+            gateway_options=tuple(f"--{switch}" for switch in request.gateway_switches),
         )
         sandbox = stack.enter_context(Sandbox(wanted))
         environment = sandbox.environment

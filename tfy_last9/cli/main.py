@@ -61,6 +61,10 @@ GatewayConfigOption = Annotated[
     Path | None,
     typer.Option(help="YAML of the sandbox gateway: routes, limits, guardrails, export."),
 ]
+GatewaySwitchOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Sandbox gateway, for example target-shape=nested; repeatable."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")]
 
 
@@ -110,6 +114,7 @@ def gate(
         typer.Option("--fault", help="Sandbox fault, for example trace_loss=0.05; repeatable."),
     ] = None,
     gateway_config: GatewayConfigOption = None,
+    gateway_switch: GatewaySwitchOption = None,
     client_only: Annotated[
         bool, typer.Option("--client-only", help="Judge the client's ledger alone, without Last9.")
     ] = False,
@@ -173,6 +178,7 @@ def gate(
         sandbox_port=sandbox_port,
         faults=tuple(fault or ()),
         gateway_config=gateway_config,
+        gateway_switches=tuple(gateway_switch or ()),
         client_only=client_only,
         crew=Crew(
             *(processes, expect_workers, master_bind_host, master_bind_port),
@@ -401,10 +407,7 @@ def sandbox(
         list[str] | None,
         typer.Option(help="Last9 behaviour, for example lag-ms=2000; repeatable."),
     ] = None,
-    gateway_switch: Annotated[
-        list[str] | None,
-        typer.Option(help="Gateway behaviour, for example target-shape=nested; repeatable."),
-    ] = None,
+    gateway_switch: GatewaySwitchOption = None,
 ) -> None:
     """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C.
 

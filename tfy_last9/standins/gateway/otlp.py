@@ -103,7 +103,7 @@ class OtlpSender:
         request = request_of(spans, self._resource)
         if self._is_json:
             return orjson.dumps(json_document(request))
-        return request.SerializeToString()
+        return bytes(request.SerializeToString())
 
     def send(self, spans: Sequence[Span]) -> Sent:
         """Send one batch once."""
