@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryFile
 
 from tfy_last9.adapters.environment import (
     GatewaySettings,
@@ -36,6 +35,7 @@ from tfy_last9.cli.markers import Markers
 from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
+from tfy_last9.cli.refusing import check_out, refuse_outside_the_sandbox
 from tfy_last9.cli.resuming import checked_run_id, resume
 from tfy_last9.cli.retrying import Place, earlier_looks
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
@@ -112,11 +112,13 @@ def run_gate(request: GateRequest, console: Console) -> int:
     scenario = with_stretches(overridden(load_scenario(request.scenario), request))
     objectives = load_objectives(request.slo)
     check_decidable(scenario, objectives, client_only=request.client_only)
-    if request.faults and not request.sandbox:
-        raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
-    if (request.gateway_config or request.gateway_switches) and not request.sandbox:
-        raise ConfigurationError(
-            "--gateway-config and --gateway-switch work in the sandbox only", hint="add --sandbox"
+    if not request.sandbox:
+        refuse_outside_the_sandbox(
+            {
+                "--fault": request.faults,
+                "--gateway-config": request.gateway_config,
+                "--gateway-switch": request.gateway_switches,
+            }
         )
     request.crew.check(sandbox=request.sandbox)
     if request.run_id is not None:
@@ -178,19 +180,6 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
     seed = scenario.seed if request.seed is None else request.seed
     limits = replace(scenario.limits, users=request.users or scenario.limits.users)
     return replace(scenario, phases=phases, seed=seed, limits=limits)
-
-
-def check_out(out: Path) -> None:
-    """Make the folder for runs, before anything is sent. Raises `ConfigurationError` where that fails."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ConfigurationError(
-            f"--out {out} cannot be written: {error.strerror}",
-            hint="give a folder that exists or can be made, on a disk with room",
-        ) from error
 
 
 def _enter_world(
