@@ -7,7 +7,7 @@ from gateway_settings import seen, settings_with, value_of
 from tfy_last9.standins.gateway import kinds
 from tfy_last9.standins.gateway.catalogue import BY_NAME
 from tfy_last9.standins.gateway.otlp import request_of
-from tfy_last9.standins.gateway.spans import Teller
+from tfy_last9.standins.gateway.spans import Teller, spans_of
 from tfy_last9.standins.gateway.story import Attempt, Story, ToolStep
 
 MS = 1_000_000
@@ -237,3 +237,30 @@ def test_the_kind_of_request_names_the_root_and_the_request_type(chosen, kind, r
     spans = told(chosen, story)
     assert spans[f"{root}:"].attributes["tfy.span_type"] == root
     assert spans["Model:"].attributes["tfy.model.request_type"] == request_type
+
+
+@pytest.mark.parametrize(("switch", "status"), [("error", "ERROR"), ("ok", "OK")])
+def test_the_root_of_a_broken_stream_has_the_status_of_the_switch(switch, status):
+    story = served_story()
+    story.outcome = "stream_broken"
+    story.error_message = story.attempts[0].error_message = "openai error: cut"
+    spans = told(settings_with(f"--broken-root={switch}"), story)
+    assert spans["ChatCompletion:"].status == status
+    assert spans["Model:"].status == "ERROR"
+
+
+@pytest.mark.parametrize("retries", ["model", "http"])
+@pytest.mark.parametrize("timeouts", ["model", "http"])
+def test_spans_are_counted_as_they_are_told(retries, timeouts):
+    story = served_story()
+    failed = [
+        Attempt(CARD, 1, finished_ns=2, status=503, error_message="x"),
+        Attempt(CARD, 3, finished_ns=4, status=408, error_message="x", is_retry=True),
+        Attempt(CARD, 5, finished_ns=6, status=429, error_message="x", reached_provider=False),
+    ]
+    story.attempts = [*failed, *story.attempts]
+    chosen = settings_with(f"--retry-spans={retries}", f"--timeout-spans={timeouts}")
+    spans = Teller(chosen).tell(story)
+    assert spans_of(story, chosen) == len(spans)
+    assert spans_of(story, chosen, "openai") == len(spans) - 1
+    assert len(spans) == 1 + (4 if retries == "model" else 3) + (3 if timeouts == "http" else 2)

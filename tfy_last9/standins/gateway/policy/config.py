@@ -232,7 +232,7 @@ class Export:
     batch_size: int = 1000
     window_s: float = 0.25
     workers: int = 1
-    timeout_s: float = 10.0
+    timeout_s: float = 60.0
     retries: int = 3
     retry_delay_s: float = 1.0
 

@@ -1,0 +1,79 @@
+"""The checker says the same whatever TrueFoundry's public pages leave open about exported traces.
+
+Three worlds, between which every switch that changes the trace of an ordinary request leaves its default,
+and one in which the exporter loses spans. What happened is read from the sandbox's journal.
+"""
+
+import pytest
+from gating import ROOT, gate
+
+pytestmark = [pytest.mark.contract, pytest.mark.xdist_group("gateway_matrix")]
+
+LIMITED = """
+type: gateway-rate-limiting-config
+name: limits
+rules:
+  - id: primary
+    when: {models: [openai-main/gpt-4o-mini]}
+    limit_to: 60
+    unit: requests_per_minute
+---
+type: provider-account/guardrail-config-group
+name: safety
+integrations:
+  - type: integration/guardrail-config/sandbox
+    name: secrets
+    operation: validate
+    config: {pattern: "sk-[a-z]+", latency_ms: 2}
+---
+type: gateway-guardrails-config
+name: guardrails
+rules: [{id: all, llm_input_guardrails: [safety/secrets], llm_output_guardrails: [safety/secrets]}]
+"""
+JSON = """
+type: gateway-otel-config
+otel_traces_exporter_config: {type: http, encoding: json, exclude_request_data: true}
+"""
+LOSSY = """
+type: sandbox/gateway
+exporter: {queue_size: 60, batch_size: 60, window_ms: 500}
+"""
+FALLBACK = ROOT / "tests" / "data" / "fallback.yaml"
+
+
+def rehearsed(tmp_path, *switches, config="", **scenario):
+    file = tmp_path / "gateway.yaml"
+    file.write_text(config)
+    chosen = [f"--gateway-switch={switch}" for switch in switches]
+    given = ["--gateway-config", file] if config else []
+    return gate(tmp_path, "--rate", "60/s", *chosen, *given, **scenario)
+
+
+def exported(run):
+    """Give the ids of the run's traces."""
+    mine = [line for line in run.events("request") if line["run_id"] == run.manifest["run_id"]]
+    return {line["trace_id"] for line in mine}
+
+
+def accounted(run):
+    found = run.verdict["accounting"]
+    return found["expected_traces"], found["complete"], found["lost"]
+
+
+def test_genai_conventions_alone_are_enough(tmp_path):
+    run = rehearsed(tmp_path, "attributes=genai", "target-encoding=quoted")
+    assert run.code == 0, run.out + run.err
+    traces = len(exported(run))
+    assert accounted(run) == (traces, traces, 0)
+    assert run.spans("count(*)", "role = 'model'") == [(traces,)]
+    assert set(run.states("provider-errors").values()) == {"PASS"}
+
+
+def test_other_encodings_change_nothing(tmp_path):
+    switches = ("metadata-encoding=kvlist", "metadata-on-all-spans", "span-kinds=internal")
+    shapes = ("attributes=both", "target-encoding=unpadded", "target-shape=nested")
+    run = rehearsed(tmp_path, *switches, *shapes, "honour-traceparent", config=JSON)
+    assert run.code == 0, run.out + run.err
+    traces = len(exported(run))
+    assert accounted(run) == (traces, traces, 0)
+    assert run.spans("count(*)", "run_id IS NULL") == [(0,)]
