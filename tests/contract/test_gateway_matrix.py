@@ -15,7 +15,7 @@ name: limits
 rules:
   - id: primary
     when: {models: [openai-main/gpt-4o-mini]}
-    limit_to: 60
+    limit_to: 150
     unit: requests_per_minute
 ---
 type: provider-account/guardrail-config-group
@@ -38,6 +38,7 @@ LOSSY = """
 type: sandbox/gateway
 exporter: {queue_size: 60, batch_size: 60, window_ms: 500}
 """
+OPENAI = "openai-main/gpt-4o-mini"
 FALLBACK = ROOT / "tests" / "data" / "fallback.yaml"
 
 
@@ -77,3 +78,29 @@ def test_other_encodings_change_nothing(tmp_path):
     traces = len(exported(run))
     assert accounted(run) == (traces, traces, 0)
     assert run.spans("count(*)", "run_id IS NULL") == [(0,)]
+
+
+def test_a_limit_of_the_gateway_is_not_the_providers_error(tmp_path):
+    """A target that the gateway's own limit closes is an Error Model span which asked nobody."""
+    flat = ("metadata-encoding=flat", "retry-spans=http", "timeout-spans=model")
+    run = rehearsed(tmp_path, *flat, config=LIMITED, scenario=FALLBACK)
+    moved = [line for line in run.events("request") if [OPENAI, 429] in line["attempts"]]
+    assert moved, "the limit was never reached"
+    assert run.code == 0, run.out + run.err
+    assert set(run.states("provider-errors").values()) == {"PASS"}
+    traces = len(exported(run))
+    assert accounted(run) == (traces, traces, 0)
+    assert run.spans("count(*)", "role = 'model' AND status = 'error'") == [(0,)]
+    assert run.spans("count(*)", "role = 'guardrail'") == [(traces,)], (
+        "outputs of streams are skipped"
+    )
+
+
+def test_what_the_exporter_loses_is_found_to_be_lost(tmp_path):
+    run = rehearsed(tmp_path, config=LOSSY)
+    assert run.code == 20, run.out + run.err
+    lost = {line["trace_id"] for line in run.events("span_lost")} & exported(run)
+    traces = len(exported(run))
+    assert lost
+    assert accounted(run)[:2] == (traces, traces - len(lost))
+    assert "FAIL" in run.states("trace-completeness").values()
