@@ -32,7 +32,7 @@ rules: [{id: all, llm_input_guardrails: [safety/secrets], llm_output_guardrails:
 """
 LOSSY = """
 type: sandbox/gateway
-exporter: {queue_size: 60, batch_size: 60, window_ms: 500}
+exporter: {queue_size: 61, batch_size: 100, window_ms: 500}
 ---
 type: gateway-otel-config
 otel_traces_exporter_config: {type: http, encoding: json, exclude_request_data: true}
