@@ -6,6 +6,8 @@ one that its exporter lost.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -15,12 +17,24 @@ from prometheus_client import (
     generate_latest,
 )
 
-from tfy_last9.standins.gateway.story import OK, Story
+from tfy_last9.standins.gateway.story import OK, Attempt, Story
 
 PREFIX = "ai_gateway_"
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
 WHO = ("model_name", "username", "tenant_name")
+
+
+class _Series(NamedTuple):
+    """What is counted of one model for one caller."""
+
+    requests: Counter
+    input_tokens: Counter
+    output_tokens: Counter
+    cost: Counter
+    processing: Histogram
+    first_token: Histogram
+    inter_token: Histogram
 
 
 class Metrics:
@@ -30,6 +44,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the client left it bare
         self.registry = CollectorRegistry(auto_describe=False)
         self._tenant = tenant
+        self._series: dict[tuple[str, str], _Series] = {}
         self.requests = self._counter(
             "requests", "Requests that reached a model or were refused", WHO
         )
@@ -79,27 +94,45 @@ class Metrics:
 
     def told(self, story: Story) -> None:
         """Count a finished request."""
-        who = (story.requested_model or "unknown", story.subject or "unknown", self._tenant)
-        self.requests.labels(*who).inc()
-        self.processing.labels(who[0]).observe((story.finished_ns - story.received_ns) / 1e6)
+        asked = self._of(story.requested_model or "unknown", story.subject or "unknown")
+        asked.requests.inc()
+        asked.processing.observe((story.finished_ns - story.received_ns) / 1e6)
         for attempt in story.attempts:
-            of = (attempt.card.name, *who[1:])
-            if attempt.status != OK or attempt.error_message is not None:
-                self.failures.labels(*of, str(attempt.status)).inc()
-            if attempt.cost_usd is not None:
-                self.input_tokens.labels(*of).inc(attempt.input_tokens or 0)
-                self.output_tokens.labels(*of).inc(attempt.output_tokens or 0)
-                self.cost.labels(*of).inc(attempt.cost_usd)
-            first_ns, last_ns = attempt.first_token_ns, attempt.last_token_ns
-            if first_ns is not None and last_ns is not None:
-                self.first_token.labels(of[0]).observe((first_ns - attempt.started_ns) / 1e6)
-                if attempt.content_events > 1:
-                    gap_ns = (last_ns - first_ns) / (attempt.content_events - 1)
-                    self.inter_token.labels(of[0]).observe(gap_ns / 1e6)
+            self._attempt(attempt, story.subject or "unknown")
         for step in story.applied.guardrails:
             fqn = step.verdict.guardrail.fqn
             self.guardrails.labels(fqn, step.verdict.result.value).inc()
             self.guardrail_latency.labels(fqn).observe((step.finished_ns - step.started_ns) / 1e6)
+
+    def _attempt(self, attempt: Attempt, subject: str) -> None:
+        of = self._of(attempt.card.name, subject)
+        if attempt.status != OK or attempt.error_message is not None:
+            who = (attempt.card.name, subject, self._tenant)
+            self.failures.labels(*who, str(attempt.status)).inc()
+        if attempt.cost_usd is not None:
+            of.input_tokens.inc(attempt.input_tokens or 0)
+            of.output_tokens.inc(attempt.output_tokens or 0)
+            of.cost.inc(attempt.cost_usd)
+        first_ns, last_ns = attempt.first_token_ns, attempt.last_token_ns
+        if first_ns is not None and last_ns is not None:
+            of.first_token.observe((first_ns - attempt.started_ns) / 1e6)
+            if attempt.content_events > 1:
+                gap_ns = (last_ns - first_ns) / (attempt.content_events - 1)
+                of.inter_token.observe(gap_ns / 1e6)
+
+    def _of(self, model: str, subject: str) -> _Series:
+        """Find the series of a model and a caller; they are looked up once."""
+        found = self._series.get((model, subject))
+        if found is None:
+            who = (model, subject, self._tenant)
+            counters = (self.requests, self.input_tokens, self.output_tokens, self.cost)
+            histograms = (self.processing, self.first_token, self.inter_token)
+            found = _Series(
+                *(counter.labels(*who) for counter in counters),
+                *(histogram.labels(model) for histogram in histograms),
+            )
+            self._series[model, subject] = found
+        return found
 
     def text(self) -> bytes:
         """Give everything in Prometheus' text format."""

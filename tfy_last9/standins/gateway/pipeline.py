@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from tfy_last9.standins.asgi import Scope
+from tfy_last9.standins.asgi import Header, Scope
 from tfy_last9.standins.faults import FaultSet
 from tfy_last9.standins.gateway import caching, guarding
 from tfy_last9.standins.gateway.admission import Admission
@@ -51,7 +52,8 @@ class Pipeline:
     ) -> None:
         """Answer the client; raises Rejection."""
         story, model = client.story, admitted.request.model
-        caller = _caller(scope, identity, client)
+        headers = scope["headers"] if self._policies.reads_headers else ()
+        caller = _caller(headers, identity, client)
         ruling = self._policies.ruling(admitted.request, caller, story)
         try:
             self._limit(admitted, ruling, client, faults)
@@ -135,9 +137,9 @@ class Pipeline:
         return buffers and checks is not None and bool(checks.outputs)
 
 
-def _caller(scope: Scope, identity: Identity, client: Client) -> Caller:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return Caller(identity.slug, identity.kind, TEAMS, client.story.metadata, headers)
+def _caller(headers: Iterable[Header], identity: Identity, client: Client) -> Caller:
+    named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    return Caller(identity.slug, identity.kind, TEAMS, client.story.metadata, named)
 
 
 def _answer_of(kept: Kept) -> Answer:

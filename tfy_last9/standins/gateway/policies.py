@@ -37,6 +37,8 @@ class Policies:
         self.budgets = Budgets(config.budget_rules)
         self.cache = Cache()
         self._routed: dict[str, int] = {}
+        self.reads_headers = any(model.sticky for model in config.virtual_models.values())
+        """Whether any rule looks at request headers."""
 
     @property
     def model_names(self) -> tuple[str, ...]:
