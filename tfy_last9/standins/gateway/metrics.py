@@ -125,11 +125,14 @@ class Metrics:
         found = self._series.get((model, subject))
         if found is None:
             who = (model, subject, self._tenant)
-            counters = (self.requests, self.input_tokens, self.output_tokens, self.cost)
-            histograms = (self.processing, self.first_token, self.inter_token)
             found = _Series(
-                *(counter.labels(*who) for counter in counters),
-                *(histogram.labels(model) for histogram in histograms),
+                requests=self.requests.labels(*who),
+                input_tokens=self.input_tokens.labels(*who),
+                output_tokens=self.output_tokens.labels(*who),
+                cost=self.cost.labels(*who),
+                processing=self.processing.labels(model),
+                first_token=self.first_token.labels(model),
+                inter_token=self.inter_token.labels(model),
             )
             self._series[model, subject] = found
         return found
