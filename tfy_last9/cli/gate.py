@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryFile
 
 from tfy_last9.adapters.environment import (
     GatewaySettings,
@@ -36,6 +35,7 @@ from tfy_last9.cli.markers import Markers
 from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
 from tfy_last9.cli.publishing import GitHub
+from tfy_last9.cli.refusing import check_out, refuse_outside_the_sandbox
 from tfy_last9.cli.resuming import checked_run_id, resume
 from tfy_last9.cli.retrying import Place, earlier_looks
 from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
@@ -69,6 +69,10 @@ class GateRequest:
     seed: int | None
     as_json: bool
     github: GitHub | None = None
+    gateway_config: Path | None = None
+    """The sandbox gateway's YAML file."""
+    gateway_switches: tuple[str, ...] = ()
+    """Behaviour of the sandbox's gateway, as `span-kinds=internal`."""
     run_id: str | None = None
     """A run of this id is finished if it exists, and made if not; None: a new id."""
     retry_of: Path | None = None
@@ -108,8 +112,14 @@ def run_gate(request: GateRequest, console: Console) -> int:
     scenario = with_stretches(overridden(load_scenario(request.scenario), request))
     objectives = load_objectives(request.slo)
     check_decidable(scenario, objectives, client_only=request.client_only)
-    if request.faults and not request.sandbox:
-        raise ConfigurationError("--fault works in the sandbox only", hint="add --sandbox")
+    if not request.sandbox:
+        refuse_outside_the_sandbox(
+            {
+                "--fault": request.faults,
+                "--gateway-config": request.gateway_config,
+                "--gateway-switch": request.gateway_switches,
+            }
+        )
     request.crew.check(sandbox=request.sandbox)
     if request.run_id is not None:
         known = RunFolder(request.out / checked_run_id(request.run_id))
@@ -172,19 +182,6 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
     return replace(scenario, phases=phases, seed=seed, limits=limits)
 
 
-def check_out(out: Path) -> None:
-    """Make the folder for runs, before anything is sent. Raises `ConfigurationError` where that fails."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ConfigurationError(
-            f"--out {out} cannot be written: {error.strerror}",
-            hint="give a folder that exists or can be made, on a disk with room",
-        ) from error
-
-
 def _enter_world(
     request: GateRequest,
     scenario: Scenario,
@@ -194,7 +191,11 @@ def _enter_world(
 ) -> World:
     sandbox = None
     if place is not None:
-        wanted = SandboxRequest(place.path, request.sandbox_port, request.faults, scenario.seed)
+        wanted = SandboxRequest(
+            *(place.path, request.sandbox_port, request.faults, scenario.seed),
+            gateway_config=request.gateway_config,
+            gateway_options=tuple(f"--{switch}" for switch in request.gateway_switches),
+        )
         sandbox = stack.enter_context(Sandbox(wanted))
         environment = sandbox.environment
         console.say("sandbox: simulated providers, gateway and Last9 are up" + _faulty(request))

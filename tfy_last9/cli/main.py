@@ -57,6 +57,14 @@ RunArgument = Annotated[Path, typer.Argument(help="Run folder, for example runs/
 OutOption = Annotated[Path, typer.Option("--out", help="Where run folders are made.")]
 SloOption = Annotated[Path, typer.Option("--slo", help="OpenSLO file, or folder of them.")]
 ScenarioArgument = Annotated[Path, typer.Argument(help="Scenario file.")]
+GatewayConfigOption = Annotated[
+    Path | None,
+    typer.Option(help="YAML of the sandbox gateway: routes, limits, guardrails, export."),
+]
+GatewaySwitchOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Sandbox gateway, for example target-shape=nested; repeatable."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")]
 
 
@@ -105,6 +113,8 @@ def gate(
         list[str] | None,
         typer.Option("--fault", help="Sandbox fault, for example trace_loss=0.05; repeatable."),
     ] = None,
+    gateway_config: GatewayConfigOption = None,
+    gateway_switch: GatewaySwitchOption = None,
     client_only: Annotated[
         bool, typer.Option("--client-only", help="Judge the client's ledger alone, without Last9.")
     ] = False,
@@ -167,6 +177,8 @@ def gate(
         sandbox=sandbox,
         sandbox_port=sandbox_port,
         faults=tuple(fault or ()),
+        gateway_config=gateway_config,
+        gateway_switches=tuple(gateway_switch or ()),
         client_only=client_only,
         crew=Crew(
             *(processes, expect_workers, master_bind_host, master_bind_port),
@@ -390,14 +402,12 @@ def sandbox(
     tls: Annotated[
         bool, typer.Option("--tls", help="Serve Last9 over https, with a certificate made for it.")
     ] = False,
+    gateway_config: GatewayConfigOption = None,
     last9_switch: Annotated[
         list[str] | None,
         typer.Option(help="Last9 behaviour, for example lag-ms=2000; repeatable."),
     ] = None,
-    gateway_switch: Annotated[
-        list[str] | None,
-        typer.Option(help="Gateway behaviour, for example target-shape=nested; repeatable."),
-    ] = None,
+    gateway_switch: GatewaySwitchOption = None,
 ) -> None:
     """Run the simulated providers, gateway and Last9 in the foreground, until Ctrl-C.
 
@@ -405,6 +415,7 @@ def sandbox(
     """
     request = SandboxRequest(
         *(folder, port, tuple(fault or ()), seed, env_file, data, tls),
+        gateway_config=gateway_config,
         last9_options=tuple(f"--{switch}" for switch in last9_switch or ()),
         gateway_options=tuple(f"--{switch}" for switch in gateway_switch or ()),
     )

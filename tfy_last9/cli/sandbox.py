@@ -44,6 +44,8 @@ class SandboxRequest:
     """Where the Last9 stand-in keeps its spans; None: below `folder`."""
     tls: bool = False
     """Serve the Last9 API over https, with a certificate made for it."""
+    gateway_config: Path | None = None
+    """YAML file of the gateway's routes, limits, guardrails and export; None: the defaults."""
     last9_options: tuple[str, ...] = ()
     """Switches of the Last9 stand-in, as `--lag-ms=2000`."""
     gateway_options: tuple[str, ...] = ()
@@ -182,6 +184,8 @@ def _command(request: SandboxRequest) -> Sequence[str]:
         command += ["--data", str(request.data)]
     if request.tls:
         command.append("--tls")
+    if request.gateway_config is not None:
+        command += ["--gateway-config", str(request.gateway_config)]
     command += [f"--gateway-option={option}" for option in request.gateway_options]
     return command + [f"--last9-option={option}" for option in request.last9_options]
 

@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 from tfy_last9.standins import lifeline
+from tfy_last9.standins.configuration import ConfigError
 from tfy_last9.standins.credentials import MissingCredential
 from tfy_last9.standins.faults import FaultError
 
@@ -35,7 +36,7 @@ def start() -> int:
     """Run with the process arguments; bad usage ends with the code the whole program uses for it."""
     try:
         return main(sys.argv[1:])
-    except (FaultError, MissingCredential) as error:
+    except (FaultError, MissingCredential, ConfigError) as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE
     except SystemExit as stop:

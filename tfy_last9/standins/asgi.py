@@ -69,24 +69,33 @@ async def send_json(
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_bytes(send: Send, media_type: bytes, body: bytes) -> None:
+    """Answer with anything that is not JSON."""
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 class ClientWatch:
     """Cancels the work inside its `with` block when the client hangs up.
 
-    Leave the block right after the last `send`, without waiting in between: the server reports the
-    end of a complete response as a disconnect, too.
+    The server reports the end of a complete response as a disconnect, too: leave the block right after
+    the last `send`, without waiting in between, or say with `is_done` when the response is complete.
     """
 
-    __slots__ = ("_receive", "_watcher", "_worker", "left")
+    __slots__ = ("_is_done", "_receive", "_watcher", "_worker", "left")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, is_done: Callable[[], bool] = lambda: False) -> None:
         self.left = False
         self._receive = receive
+        self._is_done = is_done
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.left = True
-        self._worker.cancel()
+        if not self._is_done():
+            self.left = True
+            self._worker.cancel()
 
     def __enter__(self) -> Self:
         worker = asyncio.current_task()

@@ -22,6 +22,7 @@ from tfy_last9.standins.certificate import CertificateFailed, make
 from tfy_last9.standins.child import Child, ChildFailed
 from tfy_last9.standins.endpoints import Endpoints, write_env_file, write_json
 from tfy_last9.standins.faults import Fault, Owner, parse
+from tfy_last9.standins.gateway.policy import reading
 from tfy_last9.standins.keys import Keys
 from tfy_last9.standins.serving import EXIT_ERROR, HOST, PortInUse, bind
 
@@ -40,6 +41,8 @@ class Options:
     faults: tuple[Fault, ...]
     env_file: Path | None
     stdin_lifeline: bool
+    gateway_config: Path | None
+    """The gateway's YAML file."""
     gateway_options: tuple[str, ...]
     last9_options: tuple[str, ...]
     data: Path | None
@@ -49,6 +52,12 @@ class Options:
     def faults_of(self, *owners: Owner) -> list[str]:
         """Give the command-line arguments for the faults of some processes."""
         return [f"--fault={fault}" for fault in self.faults if fault.owner in owners]
+
+    @property
+    def configured(self) -> list[str]:
+        """The command-line arguments for the gateway's configuration."""
+        found = [] if self.gateway_config is None else [f"--gateway-config={self.gateway_config}"]
+        return [*found, *self.gateway_options]
 
     def port_of(self, name: str) -> int:
         """Give the port of a process: consecutive from the base, or 0 for any."""
@@ -91,7 +100,7 @@ class Sandbox:
             f"--providers-port={self.children['providers'].port}",
             f"--last9-port={port}",
             f"--otlp-endpoint={endpoint}",
-            *options.gateway_options,
+            *options.configured,
         )
         return Endpoints(
             gateway_url=f"http://{HOST}:{self.children['gateway'].port}",
@@ -216,6 +225,7 @@ def _read(argv: list[str]) -> Options:
     add("--seed", type=int, default=0)
     add("--env-file", type=Path)
     add("--stdin-lifeline", action="store_true", help="end when stdin is closed")
+    add("--gateway-config", type=Path, help="the gateway's routes, limits, guardrails, export")
     add("--gateway-option", action="append", default=[], dest="gateway_options")
     add("--last9-option", action="append", default=[], dest="last9_options")
     add("--data", type=Path, help="where Last9 keeps its spans; default: DIR/last9")
@@ -228,9 +238,10 @@ def _read(argv: list[str]) -> Options:
 
 
 def main(argv: list[str]) -> int:
-    """Run the sandbox in the foreground; returns the exit code; raises FaultError."""
+    """Run the sandbox in the foreground; returns the exit code; raises FaultError, ConfigError."""
     try:
         options = _read(argv)
+        reading.read(options.gateway_config)  # before anything is started
         options.directory.mkdir(parents=True, exist_ok=True)
         _check_ports(options.port)
     except PortInUse as error:

@@ -43,6 +43,9 @@ _URL_IN_NAME = re.compile(r"https?://\S+")
 _VIRTUAL = "virtual-model"
 _FQN_MODEL = 5
 _FLATTENED = f"{METADATA}."
+_ERROR_MESSAGE = "tfy.error_message"
+_OWN_LIMITS = ("Rate limit exceeded for model", "Budget exceeded for model")
+"""How the gateway's own refusals begin (recorded replies): no provider was asked."""
 
 Attributes = Mapping[str, object]
 
@@ -72,6 +75,8 @@ def identity_of(parent: str | None, kind: str, name: str, attributes: Attributes
     Of the parent only matters whether there is one.
     """
     seen = [(key, attributes[key]) for key in _IDENTITY_KEYS if key in attributes]
+    if (limit := _own_limit(attributes)) is not None:
+        seen.append((_ERROR_MESSAGE, limit))
     if all(type(value) is str for _, value in seen):
         return _known_identity(parent and "", kind, name, *seen)
     return _identity(parent, kind, name, attributes)
@@ -100,7 +105,9 @@ def role_of(parent: str | None, kind: str, name: str, attributes: Attributes) ->
     span_type = _text(attributes, "tfy.span_type")
     if span_type is not None:
         unknown = Role.ROOT if parent is None else Role.OTHER
-        return _ROLES.get(span_type.lower(), unknown)
+        role = _ROLES.get(span_type.lower(), unknown)
+        # A target that the gateway's own limit kept from being asked: nothing a provider did.
+        return Role.OTHER if role is Role.MODEL and _own_limit(attributes) else role
     calls_a_model = _calls_a_model(attributes)
     if kind == "client" and calls_a_model:
         return Role.MODEL
@@ -111,6 +118,11 @@ def role_of(parent: str | None, kind: str, name: str, attributes: Attributes) ->
     if calls_a_model:
         return Role.MODEL
     return Role.HTTP if _is_http(name, attributes) else Role.OTHER
+
+
+def _own_limit(attributes: Attributes) -> str | None:
+    message = _text(attributes, _ERROR_MESSAGE)
+    return next((limit for limit in _OWN_LIMITS if message and message.startswith(limit)), None)
 
 
 def _calls_a_model(attributes: Attributes) -> bool:

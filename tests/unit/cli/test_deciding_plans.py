@@ -9,8 +9,8 @@ import pytest
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.runfolder.spending import Spending
-from tfy_last9.cli.gate import check_out
 from tfy_last9.cli.planning import check_decidable, describe, smallest_changes
+from tfy_last9.cli.refusing import check_out
 from tfy_last9.errors import ConfigurationError, Undecidable
 from tfy_last9.judge.decide import needs_last9
 

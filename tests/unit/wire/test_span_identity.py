@@ -6,6 +6,7 @@ import pytest
 from tfy_last9.model.trace import Role
 from tfy_last9.wire.span_identity import (
     account_of,
+    identity_of,
     metadata_of,
     model_of,
     provider_of,
@@ -153,3 +154,20 @@ def test_metadata_is_read_in_every_encoding(attributes):
 @pytest.mark.parametrize("value", [None, "", "run_id=r-42", "[1, 2]", 7, [], "null"])
 def test_unreadable_metadata_is_no_metadata(value):
     assert metadata_of({"tfy.request.metadata": value}) == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "role"),
+    [
+        ("Rate limit exceeded for model: a/b with rule: guests", Role.OTHER),
+        ("Budget exceeded for model: a/b with rule: trial", Role.OTHER),
+        ("openai error: Rate limit reached.", Role.MODEL),
+        ("", Role.MODEL),
+    ],
+)
+def test_a_target_that_the_gateways_own_limit_kept_from_being_asked_is_no_call(message, role):
+    attributes = {"tfy.span_type": "Model", "tfy.error_message": message}
+    assert role_of(PARENT, "internal", "Model: a/b", attributes) is role
+    assert identity_of(PARENT, "internal", "Model: a/b", attributes).role is role
+    root = attributes | {"tfy.span_type": "ChatCompletion"}
+    assert role_of(None, "server", "ChatCompletion: a/b", root) is Role.ROOT

@@ -12,10 +12,10 @@ from tfy_last9.standins.gateway.endpoints import Endpoint
 from tfy_last9.standins.gateway.formats.format import Format
 from tfy_last9.standins.gateway.formats.gemini import STREAM
 from tfy_last9.standins.gateway.identity import Identity
+from tfy_last9.standins.gateway.policies import Policies
 from tfy_last9.standins.gateway.request import (
     ModelRequest,
     model_of,
-    open_targets,
     parse_body,
     timeouts,
 )
@@ -42,7 +42,14 @@ class Admission:
     request: ModelRequest
 
 
-def admit(found: Endpoint, scope: Scope, raw: bytes, story: Story, identity: Identity) -> Admission:
+def admit(
+    found: Endpoint,
+    scope: Scope,
+    raw: bytes,
+    story: Story,
+    identity: Identity,
+    policies: Policies,
+) -> Admission:
     """Check access to the model, then the rest of the body; raises Rejection."""
     form, body = _read(scope, raw)
     assert found.format is not None
@@ -50,7 +57,7 @@ def admit(found: Endpoint, scope: Scope, raw: bytes, story: Story, identity: Ide
     story.requested_model = model
     story.input_json, story.input_short = found.format.preview(body)
     story.parameters = {key: body[key] for key in PARAMETERS if key in body}
-    targets = open_targets(identity, model)
+    targets = policies.candidates(identity, model)
     found.format.check(body)
     streaming = found.method == STREAM if found.method else body.get("stream", False)
     if not isinstance(streaming, bool):

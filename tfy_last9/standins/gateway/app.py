@@ -13,6 +13,7 @@ from tfy_last9.standins.asgi import (
     Send,
     header,
     read_body,
+    send_bytes,
     send_json,
 )
 from tfy_last9.standins.gateway import (
@@ -23,18 +24,22 @@ from tfy_last9.standins.gateway import (
     request,
     toolcalls,
 )
-from tfy_last9.standins.gateway.admission import Admission, admit
-from tfy_last9.standins.gateway.call import Call
+from tfy_last9.standins.gateway.admission import admit
 from tfy_last9.standins.gateway.client import Client
 from tfy_last9.standins.gateway.endpoints import Endpoint, endpoint
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.export import TraceExport
 from tfy_last9.standins.gateway.fault_switch import FaultSwitch
 from tfy_last9.standins.gateway.identity import Identities, Identity
+from tfy_last9.standins.gateway.metrics import CONTENT_TYPE
 from tfy_last9.standins.gateway.own_storage import OwnStorage
 from tfy_last9.standins.gateway.paths import canonical
+from tfy_last9.standins.gateway.pipeline import Pipeline
+from tfy_last9.standins.gateway.policies import Policies
+from tfy_last9.standins.gateway.policy.config import Logging
 from tfy_last9.standins.gateway.refusal import Refusals
-from tfy_last9.standins.gateway.settings import Passing, Settings, UserAgents
+from tfy_last9.standins.gateway.settings import Settings, UserAgents
+from tfy_last9.standins.gateway.spans import spans_of
 from tfy_last9.standins.gateway.story import OK, Story
 from tfy_last9.standins.gateway.upstream import Upstream
 from tfy_last9.standins.journal import Journal
@@ -52,6 +57,7 @@ class Gateway:
         upstream: Upstream,
         export: TraceExport,
         fault_switch: FaultSwitch,
+        policies: Policies,
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -60,7 +66,10 @@ class Gateway:
         self._fault_switch = fault_switch
         self._storage = OwnStorage(settings.api_key)
         self._identities = Identities(settings.api_key, settings.other_keys)
+        self._policies = policies
+        self._metrics = policies.metrics
         self._refusals = Refusals(settings)
+        self._pipeline = Pipeline(settings, policies, self._refusals, upstream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by path."""
@@ -75,7 +84,9 @@ class Gateway:
         elif path == own_storage.PATH and scope["method"] == "POST":
             await self._storage.answer(scope, receive, send)
         elif path == "/models" or path.startswith("/models/"):
-            await listing.answer(path, scope, self._identities, send)
+            await listing.answer(path, scope, self._identities, self._policies.model_names, send)
+        elif path == "/metrics":
+            await send_bytes(send, CONTENT_TYPE, self._metrics.text())
         else:
             refused = envelope.not_found(scope["method"], scope["path"])
             await send_json(send, NOT_FOUND, refused.document())
@@ -89,7 +100,7 @@ class Gateway:
         client = Client(story, send)
         try:
             raw = await read_body(receive)
-            with ClientWatch(receive) as watch:
+            with ClientWatch(receive, client.is_done) as watch:
                 await self._answer(found, scope, raw, client, hidden=hidden)
             if watch.left:
                 _left(story)
@@ -122,7 +133,9 @@ class Gateway:
                 toolcalls.open_server(identity, found.server)
                 await toolcalls.relay(scope, raw, found.server, story, self._upstream, client)
             else:
-                await self._call(admit(found, scope, raw, story, identity), client)
+                admitted = admit(found, scope, raw, story, identity, self._policies)
+                faults = self._export.faults
+                await self._pipeline.serve(admitted, scope, identity, client, faults)
         except Rejection as rejection:
             _refused(story, rejection)
             if client.started:
@@ -141,28 +154,24 @@ class Gateway:
         identity = self._identities.authenticate(scope)
         story.subject = identity.slug
         story.metadata = request.read_metadata(scope)
-        story.wants_trace = request.wants_trace(scope)
+        wanted = request.wants_trace(scope)
+        mode = self._policies.config.logging
+        story.wants_trace = wanted if mode is Logging.HEADER else mode is Logging.ALWAYS
         return identity
-
-    async def _call(self, admitted: Admission, client: Client) -> None:
-        settings, faults = self._settings, self._export.faults
-        if faults.strike("rate_limit") is not None:
-            raise self._refusals.rate_limited(admitted.request.model, "sandbox-fault")
-        hides = faults.strike("missing_tokens") is not None or settings.usage is Passing.OFF
-        await Call(
-            *(client.story, admitted.request, admitted.format, self._upstream, client),
-            reports_usage=not hides,
-            names_target=settings.resolved_model is Passing.ON,
-            timeout_type=settings.timeout_type,
-        ).serve()
 
     def _finish(self, story: Story, *, hidden: bool) -> None:
         story.finished_ns = time.monotonic_ns()
         missing = {"header": "missing"} if hidden else {}
         self._journal.write("request", **story.journal_fields(), **missing)
+        self._metrics.told(story)
         if self._refusals.is_traced(story):
             self._storage.keep(story)
             self._export.submit(story)
+        elif not story.wants_trace:
+            spans = spans_of(story, self._settings)
+            self._metrics.span_drops.labels("should_trace_false").inc(spans)
+        elif story.subject is None:
+            self._metrics.span_drops.labels("missing_created_by_subject_root").inc()
 
 
 def _refused(story: Story, rejection: Rejection) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-Value = str | bool | int | float | Sequence[str]
+Value = str | bool | int | float | Sequence[str] | Mapping[str, str]
 
 
 class Place(Protocol):
@@ -33,6 +33,8 @@ def fill(place: Place, attributes: Mapping[str, Value | None]) -> None:
             pair.value.int_value = value
         elif isinstance(value, float):
             pair.value.double_value = value
+        elif isinstance(value, Mapping):
+            fill(pair.value.kvlist_value.values, value)
         else:
             array = pair.value.array_value
             for one in value:

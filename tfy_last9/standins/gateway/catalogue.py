@@ -135,16 +135,7 @@ CANARY_CARDS = tuple(
 """The same models under a second account per provider: the other arm of a canary comparison."""
 CARDS += CANARY_CARDS
 BY_NAME = {card.name: card for card in CARDS}
-VIRTUAL = {"sandbox/chat-default": CARDS[:3]}
-"""Virtual models, by priority: the first target serves, the others step in when it fails."""
 TOOL_SERVERS = {
     name: f"https://{name}.mcp.example.com/mcp" for name in ("sandbox-tools", "sandbox-search")
 }
 """MCP servers that are registered with the gateway, and where the real ones would be."""
-
-
-def targets(model: str) -> tuple[Card, ...]:
-    """Return the targets of a model by priority; empty for a model that is not served."""
-    if model in BY_NAME:
-        return (BY_NAME[model],)
-    return VIRTUAL.get(model, ())

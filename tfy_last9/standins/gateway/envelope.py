@@ -26,6 +26,7 @@ class Rejection(Exception):
         provider: str | None = None,
         retry_after: str | None = None,
         applied: dict[str, object] | None = None,
+        more: dict[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -39,6 +40,8 @@ class Rejection(Exception):
         """`Retry-After` as the provider sent it; whether it is passed on is a switch."""
         self.applied = applied
         """Content of `x-tfy-applied-rules`: what rule refused the request."""
+        self.more = more or {}
+        """Further fields of the body."""
 
     def document(self) -> dict[str, object]:
         """Give the body of the answer; fields that are not on record for a case are left out."""
@@ -51,7 +54,15 @@ class Rejection(Exception):
             body["error_origin_level"] = self.level
         if self.provider is not None:
             body["provider"] = self.provider
-        return body
+        return body | self.more
+
+
+class TooSlow(Rejection):
+    """A 408 because no token came in time, which leads to a fallback whatever the codes say."""
+
+
+class Blocked(Rejection):
+    """A refusal by a guardrail: no other target would change it."""
 
 
 def unauthorized() -> Rejection:
@@ -131,6 +142,43 @@ def timed_out(provider: str, what: str, kind: str) -> Rejection:
         outcome="timeout",
         level="api_error",
         provider=provider,
+    )
+
+
+def no_first_token(provider: str, kind: str) -> Rejection:
+    """408: `x-tfy-ttft-timeout-ms` has passed."""
+    found = timed_out(provider, "time to first token", kind)
+    return TooSlow(
+        found.status,
+        found.message,
+        kind=kind,
+        outcome=found.outcome,
+        level=found.level,
+        provider=provider,
+    )
+
+
+def over_budget(model: str, rule: str, kind: str, level: str | None) -> Rejection:
+    """429 of a budget; type and origin are not on record."""
+    return Rejection(
+        LIMITED,
+        f"Budget exceeded for model: {model} with rule: {rule}",
+        kind=kind,
+        outcome="budget_exceeded",
+        level=level,
+        applied={"budget": [rule]},
+    )
+
+
+def blocked_by_guardrails(hook: str, message: str, checks: list[dict[str, object]]) -> Rejection:
+    """400 of guardrails; `hook` is input or output."""
+    return Blocked(
+        400,
+        message,
+        kind="guardrail_checks_failed",
+        outcome="guardrail_blocked",
+        level=f"guardrails_{hook}",
+        more={"guardrail_checks": {f"{hook}_guardrails": checks}},
     )
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from tfy_last9.standins.asgi import Scope, Send, send_json
 from tfy_last9.standins.gateway import envelope
-from tfy_last9.standins.gateway.catalogue import CARDS, VIRTUAL
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.identity import Identities
 from tfy_last9.standins.gateway.story import OK
 
-NAMES = (*(card.name for card in CARDS), *VIRTUAL)
 
-
-async def answer(path: str, scope: Scope, identities: Identities, send: Send) -> None:
+async def answer(
+    path: str, scope: Scope, identities: Identities, names: tuple[str, ...], send: Send
+) -> None:
     """List the models, or show the one that the path names."""
     try:
         identities.authenticate(scope)
         name = path.removeprefix("/models").removeprefix("/")
-        if name and name not in NAMES:
+        if name and name not in names:
             raise envelope.not_found(scope["method"], scope["path"])
     except Rejection as rejection:
         await send_json(send, rejection.status, rejection.document())
@@ -25,7 +24,7 @@ async def answer(path: str, scope: Scope, identities: Identities, send: Send) ->
     if name:
         await send_json(send, OK, _described(name))
     else:
-        await send_json(send, OK, {"object": "list", "data": list(map(_described, NAMES))})
+        await send_json(send, OK, {"object": "list", "data": list(map(_described, names))})
 
 
 def _described(name: str) -> dict[str, object]:

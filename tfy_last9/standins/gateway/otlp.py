@@ -1,104 +1,138 @@
-"""Send finished spans over OTLP/HTTP: protobuf, gzip, with the resource that TrueFoundry documents.
-
-What the collector in front of the customer's exporter does on failure is in its chart: three retries, one
-second apart. Every request is journalled with its size and HTTP status.
-"""
+"""One OTLP/HTTP request: put a batch under its resource, encode it, send it, say what became of it."""
 
 from __future__ import annotations
 
+import base64
 import gzip
-import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from ssl import create_default_context
-from typing import Protocol
+from typing import Any
 
 import httpx
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import orjson
+from google.protobuf import json_format  # type: ignore[import-untyped] # ships no annotations
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # ships no annotations
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tfy_last9.standins.gateway.attributes import fill
-from tfy_last9.standins.journal import Journal
 
 SERVICE_NAME = "tfy-llm-gateway"
-RETRY_ON = frozenset({429, 502, 503, 504})
-"""What the OTLP specification calls retryable."""
-RETRIES = 3
-RETRY_AFTER_S = 1.0
-TIMEOUT_S = 60.0
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+ID_FIELDS = ("traceId", "spanId", "parentSpanId")
+LIMITED, BROKEN_FROM, FAILED_FROM = 429, 500, 400
 FAST = 1
 """gzip's level: spans are alike, and the next levels cost more than they save."""
 
 
-class Exporter(Protocol):
-    """Takes batches of spans."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one request."""
 
-    def export(self, spans: Sequence[Span]) -> None:
-        """Send one batch; what cannot be sent is lost, and journalled as such."""
-        ...
+    status: int | None
+    """None if there was no answer."""
+    reason: str | None = None
+    """Why it failed, by the reasons of `ai_gateway_spans_exported_total`; None if it did not."""
+    rejected: int = 0
+    """Spans that a successful answer says it did not take."""
 
-    def stop(self) -> None:
-        """Give up waiting for retries: the process is about to end."""
-        ...
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the same request may fare better later."""
+        return self.reason is not None and (
+            self.status is None or self.status == LIMITED or self.status >= BROKEN_FROM
+        )
 
 
-class OtlpExporter:
-    """Sends batches to one endpoint."""
+def request_of(spans: Sequence[Span], resource: Mapping[str, str]) -> ExportTraceServiceRequest:
+    """Put spans under the one resource and scope that the gateway has."""
+    request = ExportTraceServiceRequest()
+    under = request.resource_spans.add()
+    fill(under.resource.attributes, {"service.name": SERVICE_NAME, **resource})
+    scope = under.scope_spans.add()
+    scope.scope.name = SERVICE_NAME
+    scope.spans.extend(spans)
+    return request
+
+
+def json_document(request: ExportTraceServiceRequest) -> dict[str, Any]:
+    """Write an export as OTLP/JSON, whose ids are hex and not the base64 of protobuf's own JSON."""
+    found: dict[str, Any] = json_format.MessageToDict(request, use_integers_for_enums=True)
+    for group in found.get("resourceSpans", ()):
+        for scope in group.get("scopeSpans", ()):
+            for span in scope.get("spans", ()):
+                for name in ID_FIELDS:
+                    if name in span:
+                        span[name] = base64.b64decode(span[name]).hex()
+    return found
+
+
+class OtlpSender:
+    """Sends batches to one endpoint; used from one thread."""
 
     def __init__(
         self,
-        journal: Journal,
         endpoint: str,
         authorization: str,
+        *,
         resource: Mapping[str, str],
+        encoding: str = "proto",
+        timeout_s: float = 10.0,
         authority: str | None = None,
     ) -> None:
-        self._journal = journal
         self._endpoint = endpoint
-        self._resource = {"service.name": SERVICE_NAME, **resource}
-        self._stopping = threading.Event()
+        self._resource = resource
+        self._is_json = encoding == "json"
         self._client = httpx.Client(
             headers={
                 "Authorization": authorization,
-                "Content-Type": "application/x-protobuf",
+                "Content-Type": JSON if self._is_json else PROTOBUF,
                 "Content-Encoding": "gzip",
             },
             verify=create_default_context(cafile=authority),
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             trust_env=False,
         )
 
-    def export(self, spans: Sequence[Span]) -> None:
-        """Send one batch, again if the receiver asks for it."""
-        body = gzip.compress(self.encode(spans).SerializeToString(), FAST)
-        for left in reversed(range(RETRIES + 1)):
-            status = self._post(body)
-            ok = status is not None and status < 400  # noqa: PLR2004 - HTTP
-            self._journal.write("export", spans=len(spans), ok=ok, status=status)
-            if ok or not left or not (status is None or status in RETRY_ON):
-                return
-            if self._stopping.wait(RETRY_AFTER_S):
-                return
+    def encode(self, spans: Sequence[Span]) -> bytes:
+        """Give the body of an export."""
+        request = request_of(spans, self._resource)
+        if self._is_json:
+            return orjson.dumps(json_document(request))
+        return bytes(request.SerializeToString())
 
-    def _post(self, body: bytes) -> int | None:
+    def send(self, spans: Sequence[Span]) -> Sent:
+        """Send one batch once."""
+        body = gzip.compress(self.encode(spans), FAST)
         try:
-            return self._client.post(self._endpoint, content=body).status_code
+            answer = self._client.post(self._endpoint, content=body)
+        except httpx.TimeoutException:
+            return Sent(None, "timeout")
+        except httpx.ConnectError:
+            return Sent(None, "connection_refused")
         except httpx.TransportError:
-            return None
-
-    def encode(self, spans: Sequence[Span]) -> ExportTraceServiceRequest:
-        """Put spans under the one resource and scope that the gateway has."""
-        request = ExportTraceServiceRequest()
-        under = request.resource_spans.add()
-        fill(under.resource.attributes, self._resource)
-        scope = under.scope_spans.add()
-        scope.scope.name = SERVICE_NAME
-        scope.spans.extend(spans)
-        return request
-
-    def stop(self) -> None:
-        """Wait for no retry any more."""
-        self._stopping.set()
+            return Sent(None, "unknown")
+        if answer.status_code >= FAILED_FROM:
+            kind = "http_5xx" if answer.status_code >= BROKEN_FROM else "http_4xx"
+            return Sent(answer.status_code, kind)
+        return Sent(answer.status_code, None, _rejected(answer))
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def _rejected(answer: httpx.Response) -> int:
+    """Read how many spans of a partial success were not taken."""
+    try:
+        if answer.headers.get("content-type", "").startswith(JSON):
+            partial = answer.json().get("partialSuccess") or {}
+            return int(partial.get("rejectedSpans", 0))
+        message = ExportTraceServiceResponse.FromString(answer.content)
+        return int(message.partial_success.rejected_spans)
+    except (ValueError, AttributeError, DecodeError):
+        return 0

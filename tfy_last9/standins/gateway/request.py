@@ -9,8 +9,7 @@ import orjson
 
 from tfy_last9.standins.asgi import Scope, header
 from tfy_last9.standins.gateway import envelope
-from tfy_last9.standins.gateway.catalogue import Card, targets
-from tfy_last9.standins.gateway.identity import Identity
+from tfy_last9.standins.gateway.policy.config import Target
 
 METADATA_VALUE_LIMIT = 128
 """Characters; from TrueFoundry's page on headers."""
@@ -24,8 +23,8 @@ class ModelRequest:
     """As the client named it."""
     body: dict[str, Any]
     streaming: bool
-    targets: tuple[Card, ...]
-    """By priority: the first serves, the others step in when it fails."""
+    targets: tuple[Target, ...]
+    """Those that may serve; in the order in which they are tried once the route is decided."""
     request_timeout_s: float | None = None
     """Per attempt; None when the client set no limit."""
     ttft_timeout_s: float | None = None
@@ -88,14 +87,6 @@ def model_of(scope: Scope, body: dict[str, Any]) -> str:
         raise envelope.bad_request("model: required, must be a string")
     account = header(scope, b"x-tfy-provider-name")
     return f"{account}/{model}" if account and "/" not in model else model
-
-
-def open_targets(identity: Identity, model: str) -> tuple[Card, ...]:
-    """Find the targets of a model; raises the 403 for one that is unknown or not open to the caller."""
-    found = tuple(card for card in targets(model) if identity.may_use(card.account))
-    if not found:
-        raise envelope.forbidden(identity.slug, model)
-    return found
 
 
 def timeouts(scope: Scope, *, streaming: bool) -> tuple[float | None, float | None]:

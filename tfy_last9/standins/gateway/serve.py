@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from ssl import create_default_context
 
 from tfy_last9.standins.faults import Fault, FaultSet, Owner, parse
@@ -10,9 +11,14 @@ from tfy_last9.standins.gateway import settings
 from tfy_last9.standins.gateway.app import Gateway
 from tfy_last9.standins.gateway.embedded import Embedded
 from tfy_last9.standins.gateway.export import TraceExport
+from tfy_last9.standins.gateway.exporter import SpanExporter
 from tfy_last9.standins.gateway.fault_switch import FaultSwitch
 from tfy_last9.standins.gateway.identity import Identities
-from tfy_last9.standins.gateway.otlp import OtlpExporter
+from tfy_last9.standins.gateway.metrics import Metrics
+from tfy_last9.standins.gateway.otlp import OtlpSender
+from tfy_last9.standins.gateway.policies import Policies
+from tfy_last9.standins.gateway.policy import reading
+from tfy_last9.standins.gateway.policy.config import Export
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.upstream import HttpUpstream, Upstream
 from tfy_last9.standins.journal import Journal
@@ -27,6 +33,7 @@ SWITCH_INTERVAL_S = 0.0005
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM, then flush the spans that are still queued."""
     chosen = settings.read(argv)
+    config = reading.read(chosen.gateway_config)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     faults = list(map(parse, chosen.faults))
     mine = FaultSet((f for f in faults if f.owner is Owner.GATEWAY), chosen.seed)
@@ -34,18 +41,32 @@ def main(argv: list[str]) -> int:
     last9 = HttpUpstream(HOST, chosen.last9_port, trusting)
     with Journal(chosen.journal, "gateway") as journal:
         upstream = _upstream(chosen, journal, faults)
-        exporter = OtlpExporter(
-            *(journal, chosen.otlp_endpoint, chosen.otlp_auth, chosen.resource, chosen.last9_ca)
+        metrics = Metrics(chosen.tenant)
+        sends = partial(_sender, chosen, config.export)
+        exporter = SpanExporter(config.export, sends, journal, metrics)
+        export = TraceExport(
+            *(chosen, journal, mine, exporter),
+            exclude_request_data=config.export.exclude_request_data,
         )
-        export = TraceExport(chosen, journal, mine, exporter)
         peers = {Owner.PROVIDERS: upstream, Owner.LAST9: last9}
         identities = Identities(chosen.api_key, chosen.other_keys)
         switch = FaultSwitch(chosen, identities, export, peers, faults)
-        app = Gateway(chosen, journal, upstream, export, switch)
+        policies = Policies(config, chosen, metrics)
+        app = Gateway(chosen, journal, upstream, export, switch, policies)
         exit_code = run(app, chosen.port)
         export.close()
-        exporter.close()
         return exit_code
+
+
+def _sender(chosen: Settings, rules: Export) -> OtlpSender:
+    return OtlpSender(
+        chosen.otlp_endpoint,
+        chosen.otlp_auth,
+        resource={**chosen.resource, **rules.resource},
+        encoding=rules.encoding,
+        timeout_s=rules.timeout_s,
+        authority=chosen.last9_ca,
+    )
 
 
 def _upstream(chosen: Settings, journal: Journal, faults: list[Fault]) -> Upstream:

@@ -10,8 +10,20 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from tfy_last9.standins.credentials import optional, required
+from tfy_last9.standins.gateway.switches import (
+    AttributeSet,
+    BrokenRoot,
+    CacheHitTree,
+    MetadataEncoding,
+    RejectedSpans,
+    RetrySpans,
+    SpanKinds,
+    StreamOutputGuardrails,
+    TimeoutSpans,
+)
 
 DEFAULT_RESOURCE = "env=sandbox,region=local,team=platform,tenant_id=sandbox"
 
@@ -84,6 +96,8 @@ class Settings:
     journal: str
     seed: int
     faults: tuple[str, ...]
+    gateway_config: Path | None
+    """YAML file of routes, limits, guardrails and export; None for the defaults."""
     providers_port: int
     embed_providers: bool
     """Whether the simulated providers run inside this process, to measure one core alone."""
@@ -105,9 +119,16 @@ class Settings:
     resource: dict[str, str]
     exclude_request_data: bool
     honour_traceparent: bool
-    genai_attributes: bool
-    flat_metadata: bool
+    attributes: AttributeSet
+    metadata_encoding: MetadataEncoding
     metadata_on_all_spans: bool
+    retry_spans: RetrySpans
+    timeout_spans: TimeoutSpans
+    rejected_spans: RejectedSpans
+    broken_root: BrokenRoot
+    cache_hit_tree: CacheHitTree
+    span_kinds: SpanKinds
+    stream_output_guardrails: StreamOutputGuardrails
     traced_rejections: frozenset[int]
     target_encoding: TargetEncoding
     target_shape: TargetShape
@@ -123,6 +144,8 @@ class Settings:
     """`error.type` of the gateway's own 429."""
     rate_limit_level: str
     """Its `error_origin_level`; empty leaves it out."""
+    budget_type: str
+    budget_level: str
     timeout_type: str
     """`error.type` of a 408."""
 
@@ -158,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--journal", required=True)
     add("--seed", type=int, default=0)
     add("--fault", action="append", default=[], dest="faults")
+    add("--gateway-config", type=Path, help="routes, limits, guardrails and export, as YAML")
     add("--providers-port", type=int, default=0)
     add("--embed-providers", action="store_true", help="simulate the providers in this process")
     add("--pace", type=_pace, help="TTFT,GAP in ms of every embedded model, for measurements")
@@ -178,30 +202,42 @@ def _add_telemetry(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--exclude-request-data", action="store_true", help="drop tfy.input, tfy.output")
     add("--honour-traceparent", action="store_true", help="continue the client's W3C trace")
-    add("--genai-attributes", action="store_true", help="write gen_ai.* beside tfy.*")
-    add("--flat-metadata", action="store_true", help="one attribute per metadata key, not JSON")
     add("--metadata-on-all-spans", action="store_true", help="not only on the root")
     add("--traced-rejections", type=_statuses, default=_statuses("400,403,429"))
 
 
+CHOICES: dict[str, Enum] = {
+    "--attributes": AttributeSet.TFY,
+    "--metadata-encoding": MetadataEncoding.JSON,
+    "--retry-spans": RetrySpans.MODEL,
+    "--timeout-spans": TimeoutSpans.HTTP,
+    "--rejected-spans": RejectedSpans.ROOT,
+    "--broken-root": BrokenRoot.ERROR,
+    "--cache-hit-tree": CacheHitTree.ROOT,
+    "--span-kinds": SpanKinds.SERVER,
+    "--stream-output-guardrails": StreamOutputGuardrails.SKIP,
+    "--root-type": RootType.CHAT,
+    "--target-encoding": TargetEncoding.BASE64,
+    "--target-shape": TargetShape.FLAT,
+    "--header-on-errors": HeaderOnErrors.TRACED,
+    "--mid-stream-error": MidStreamError.ENVELOPE,
+    "--native-errors": NativeErrors.ENVELOPE,
+    "--user-agents": UserAgents.ANY,
+    "--usage": Passing.ON,
+    "--retry-after": Passing.OFF,
+    "--resolved-model": Passing.ON,
+}
+"""Flags with named states, and their defaults."""
+
+
 def _add_answers(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-
-    def choose(flag: str, default: Enum) -> None:
+    for flag, default in CHOICES.items():
         add(flag, type=_state_of(type(default)), default=default)
-
-    choose("--root-type", RootType.CHAT)
-    choose("--target-encoding", TargetEncoding.BASE64)
-    choose("--target-shape", TargetShape.FLAT)
-    choose("--header-on-errors", HeaderOnErrors.TRACED)
-    choose("--mid-stream-error", MidStreamError.ENVELOPE)
-    choose("--native-errors", NativeErrors.ENVELOPE)
-    choose("--user-agents", UserAgents.ANY)
-    choose("--usage", Passing.ON)
-    choose("--retry-after", Passing.OFF)
-    choose("--resolved-model", Passing.ON)
     add("--rate-limit-type", default="RateLimitError")
     add("--rate-limit-level", default="rate_limit")
+    add("--budget-type", default="BudgetExceededError")
+    add("--budget-level", default="budget")
     add("--timeout-type", default="APIError")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tfy_last9.standins.gateway import kinds
 from tfy_last9.standins.gateway.catalogue import Card
 from tfy_last9.standins.gateway.kinds import Kind
+from tfy_last9.standins.gateway.policy.guardrails import Verdict
 
 OK = 200
 
@@ -38,6 +39,12 @@ class Attempt:
     cache_read_tokens: int | None = None
     cache_creation_tokens: int | None = None
     cost_usd: float | None = None
+    is_retry: bool = False
+    """Whether the same target had failed right before."""
+    reached_provider: bool = True
+    """Whether a request was sent to the provider: not when the gateway's own limit or cache answered."""
+    is_aborted: bool = False
+    """Whether the gateway gave it up for a reason that is not the provider's."""
 
     def saw_token(self, text: str, now_ns: int) -> None:
         """Note a delta that the provider sent: content, reasoning, or a fragment of a call."""
@@ -75,6 +82,53 @@ class ToolStep:
     number_of_tools: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GuardrailStep:
+    """One guardrail that was asked."""
+
+    verdict: Verdict
+    hook: str
+    """`llm_input` or `llm_output`."""
+    started_ns: int
+    finished_ns: int
+
+
+@dataclass(slots=True)
+class Applied:
+    """What the gateway's configuration had to do with a request."""
+
+    virtual_model: str | None = None
+    """The route's id: the virtual model's name."""
+    order: tuple[str, ...] = ()
+    """Targets in the order in which they are tried."""
+    is_sticky: bool = False
+    rate_limits: list[str] = field(default_factory=list)
+    budgets: list[str] = field(default_factory=list)
+    guardrails: list[GuardrailStep] = field(default_factory=list)
+    cache_status: str | None = None
+    cached_trace_id: str | None = None
+    stages_ns: dict[str, int] = field(default_factory=dict)
+    """How long each stage before and after the model call took."""
+
+    def document(self) -> dict[str, object]:
+        """Give what headers say of it; empty if nothing applied."""
+        found: dict[str, object] = {}
+        if self.virtual_model is not None:
+            found["load_balancing"] = [self.virtual_model]
+            found["routing_model_order"] = list(self.order)
+        if self.rate_limits:
+            found["rate_limit"] = list(dict.fromkeys(self.rate_limits))
+        if self.budgets:
+            found["budget"] = list(dict.fromkeys(self.budgets))
+        if self.guardrails:
+            found["guardrails"] = self.guardrail_fqns()
+        return found
+
+    def guardrail_fqns(self) -> list[str]:
+        """Name the guardrails that ran."""
+        return list(dict.fromkeys(step.verdict.guardrail.fqn for step in self.guardrails))
+
+
 @dataclass(slots=True)
 class Story:
     """One request as the gateway lived it."""
@@ -99,6 +153,7 @@ class Story:
     input_short: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     tools: list[ToolStep] = field(default_factory=list)
+    applied: Applied = field(default_factory=Applied)
     first_sent_ns: int | None = None
     last_sent_ns: int | None = None
     sends_ns: list[int] | None = None
@@ -141,4 +196,13 @@ class Story:
             "events_sent": self.events_sent,
             "status": self.status,
             "outcome": self.outcome,
+            **self._policy_fields(),
         }
+
+    def _policy_fields(self) -> dict[str, object]:
+        found = self.applied.document()
+        if self.applied.cache_status is not None:
+            found["cache"] = self.applied.cache_status
+        if len(self.attempts) > 1 or self.applied.virtual_model is not None:
+            found["attempts"] = [[one.card.name, one.status] for one in self.attempts]
+        return found

@@ -7,6 +7,9 @@ from unittest.mock import patch
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tfy_last9.standins.gateway import settings
+from tfy_last9.standins.gateway.metrics import Metrics
+from tfy_last9.standins.gateway.policies import Policies
+from tfy_last9.standins.gateway.policy.reading import parse
 
 SECRETS = {"SANDBOX_OTLP_AUTH": "Basic x", "SANDBOX_API_KEY": "k"}
 NEEDED = ("--journal=j", "--providers-port=1", "--otlp-endpoint=http://x")
@@ -16,6 +19,11 @@ def settings_with(*flags):
     """Read flags as the process would."""
     with patch.dict(os.environ, SECRETS):
         return settings.read([*NEEDED, *flags])
+
+
+def policies_with(text="", *flags):
+    """Build what decides about requests, from the text of a configuration file."""
+    return Policies(parse(text, "gateway.yaml"), settings_with(*flags), Metrics("sandbox"))
 
 
 @dataclass
@@ -53,4 +61,6 @@ def value_of(value):
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [value_of(one) for one in value.array_value.values]
+    if kind == "kvlist_value":
+        return {pair.key: value_of(pair.value) for pair in value.kvlist_value.values}
     return getattr(value, kind)

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway_settings import seen, settings_with
+from gateway_settings import policies_with, seen, settings_with
 
 from tfy_last9.standins.faults import FaultSet, Owner, parse
 from tfy_last9.standins.gateway.app import Gateway
@@ -20,6 +20,7 @@ from tfy_last9.standins.providers.vendors import Speed
 KEY = "k"  # as in gateway_settings
 GPT = "openai-main/gpt-4o-mini"
 CLAUDE = "anthropic-main/claude-sonnet-4-6"
+PACE = Speed(0.002, 0.0004)
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
 CHAT = {"model": GPT, "messages": QUESTION, "max_tokens": 6}
@@ -56,6 +57,7 @@ class Memory:
 
     def __init__(self):
         self.spans = []
+        self.metrics = ""
 
     def export(self, spans):
         self.spans += map(seen, spans)
@@ -71,6 +73,7 @@ class World:
     answers: list
     spans: list
     journal: list
+    metrics: str = ""
 
     @property
     def answer(self) -> Answer:
@@ -80,6 +83,18 @@ class World:
     def span(self, beginning: str):
         (found,) = [span for span in self.spans if span.name.startswith(beginning)]
         return found
+
+    def of(self, number: int = 0, kind: str | None = None) -> list:
+        """Give the spans of the n-th request, of one type (`HTTP` for those without), by start."""
+        trace_id = self.lines("request")[number]["trace_id"]
+        mine = [span for span in self.spans if span.trace_id == trace_id]
+        typed = [s for s in mine if kind in (None, s.attributes.get("tfy.span_type", "HTTP"))]
+        return sorted(typed, key=lambda span: span.start_ns)
+
+    def metric(self, series: str) -> float:
+        """Give the value of a Prometheus series; 0 for one that is not there."""
+        found = [line for line in self.metrics.splitlines() if line.startswith(series + " ")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
 
     def lines(self, event: str) -> list:
         return [line for line in self.journal if line["event"] == event]
@@ -122,7 +137,9 @@ async def answered(app, scope, raw) -> Answer:
     return answer
 
 
-def world(place: Path, *requests, flags=(), faults=(), together=False) -> World:
+def world(
+    place: Path, *requests, flags=(), faults=(), together=False, config="", speed=PACE
+) -> World:
     """Send requests one after the other, or together, and give what came of them."""
     path = place / f"journal-{len(list(place.iterdir()))}.ndjson"
     memory = Memory()
@@ -135,13 +152,14 @@ def world(place: Path, *requests, flags=(), faults=(), together=False) -> World:
             seed=3,
             faults=sets[Owner.PROVIDERS],
             api_key=KEY,
-            pace=Speed(0.002, 0.0004),
+            pace=speed,
         )
         upstream = Embedded(providers)
         export = TraceExport(chosen, journal, sets[Owner.GATEWAY], memory)
         identities = Identities(chosen.api_key, chosen.other_keys)
         switch = FaultSwitch(chosen, identities, export, {Owner.PROVIDERS: upstream}, wanted)
-        app = Gateway(chosen, journal, upstream, export, switch)
+        policies = policies_with(config, *flags)
+        app = Gateway(chosen, journal, upstream, export, switch, policies)
         try:
             if together:
                 return await asyncio.gather(*(answered(app, *one) for one in requests))
@@ -152,7 +170,9 @@ def world(place: Path, *requests, flags=(), faults=(), together=False) -> World:
             return answers
         finally:
             export.close()
+            memory.metrics = policies.metrics.text().decode()
 
     with Journal(path, "test") as journal:
         answers = asyncio.run(run(journal, settings_with(*flags)))
-    return World(answers, memory.spans, list(map(json.loads, path.read_text().splitlines())))
+    lines = list(map(json.loads, path.read_text().splitlines()))
+    return World(answers, memory.spans, lines, memory.metrics)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from gateway_world import CHAT, request, world
 
+from tfy_last9.standins.providers.vendors import Speed
+
 PAGE = Path(__file__).parents[4] / "docs" / "gateway-coverage.md"
 ROW = re.compile(r"^\| (.+?) \| (.+?) \|$", re.MULTILINE)
 METADATA = '{"run_id":"r42"}'
@@ -46,8 +48,46 @@ def tool_call(tmp_path):
     return [span for span in spans if span.trace_id == spans[-1].trace_id]
 
 
+def fallback(tmp_path):
+    asked = request("/chat/completions", CHAT | {"model": "sandbox/chat-default"})
+    return world(tmp_path, asked, faults=["provider_down:openai"]).spans
+
+
+def rate_limit(tmp_path):
+    rule = "{id: guests, limit_to: 0, unit: requests_per_minute}"
+    config = f"type: gateway-rate-limiting-config\nname: limits\nrules: [{rule}]"
+    return world(tmp_path, request("/chat/completions", CHAT), config=config).spans
+
+
+GUARDED = """
+type: provider-account/guardrail-config-group
+name: safety
+integrations:
+  - type: integration/guardrail-config/sandbox
+    name: secrets
+    operation: validate
+    config: {pattern: sky, latency_ms: 20}
+---
+type: gateway-guardrails-config
+name: guardrails
+rules: [{id: all, llm_input_guardrails: [safety/secrets]}]
+"""
+
+
+def guardrail_block(tmp_path):
+    slow = Speed(5.0)  # so that the model is still at it when the guardrail has made up its mind
+    return world(tmp_path, request("/chat/completions", CHAT), config=GUARDED, speed=slow).spans
+
+
 @pytest.mark.parametrize(
-    ("title", "exported"), [("A plain stream", stream), ("An MCP tool call", tool_call)]
+    ("title", "exported"),
+    [
+        ("A plain stream", stream),
+        ("An MCP tool call", tool_call),
+        ("A fallback that saves a request", fallback),
+        ("A rate limit of the gateway", rate_limit),
+        ("A guardrail that refuses an input", guardrail_block),
+    ],
 )
 def test_the_tables_show_the_exported_trace(tmp_path, title, exported):
     spans = iter(list(tree(exported(tmp_path))))

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from gateway_settings import policies_with
 
 from tfy_last9.standins.gateway import request
 from tfy_last9.standins.gateway.admission import admit
@@ -25,7 +26,7 @@ def admitted(body, path="/chat/completions", identity=VIRTUAL_ACCOUNT, **headers
     story = Story(1, 2, None, received_ns=0, wall_offset_ns=0)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     found = endpoint(path, "POST")
-    return admit(found, scope(**headers), raw, story, identity).request, story
+    return admit(found, scope(**headers), raw, story, identity, policies_with()).request, story
 
 
 def test_a_complete_request_is_admitted_with_its_switches():
@@ -35,7 +36,7 @@ def test_a_complete_request_is_admitted_with_its_switches():
         x_tfy_request_timeout="1500",
         x_tfy_ttft_timeout_ms="250",
     )
-    assert found.targets[0].name == MODEL
+    assert found.targets[0].target == MODEL
     assert found.streaming
     assert found.wants_usage
     assert found.request_timeout_s == 1.5
@@ -46,7 +47,7 @@ def test_a_complete_request_is_admitted_with_its_switches():
 def test_the_provider_is_asked_for_its_own_model_and_always_for_usage():
     body = {"model": MODEL, "messages": MESSAGES, "stream": True, "seed": 4}
     found, _ = admitted(body)
-    sent = json.loads(Chat().body(found, found.targets[0]))
+    sent = json.loads(Chat().body(found, found.targets[0].card))
     assert sent["model"] == "gpt-4o-mini"
     assert sent["stream_options"] == {"include_usage": True}
     assert sent["seed"] == 4
@@ -131,7 +132,7 @@ def test_a_form_is_passed_on_with_the_vendors_name_of_the_model():
     found, story = admitted(form, path, content_type="multipart/form-data; boundary=b")
     assert found.model == "openai-main/whisper-1"
     assert json.loads(story.input_json) == {"file": "(file)"}
-    assert PLAIN[path].body(found, found.targets[0]) == form.replace(b"openai-main/", b"")
+    assert PLAIN[path].body(found, found.targets[0].card) == form.replace(b"openai-main/", b"")
 
 
 def test_metadata_is_an_object_of_short_strings():

@@ -6,8 +6,8 @@ from gateway_settings import seen, settings_with, value_of
 
 from tfy_last9.standins.gateway import kinds
 from tfy_last9.standins.gateway.catalogue import BY_NAME
-from tfy_last9.standins.gateway.otlp import OtlpExporter
-from tfy_last9.standins.gateway.spans import Teller
+from tfy_last9.standins.gateway.otlp import request_of
+from tfy_last9.standins.gateway.spans import Teller, spans_of
 from tfy_last9.standins.gateway.story import Attempt, Story, ToolStep
 
 MS = 1_000_000
@@ -109,8 +109,7 @@ def test_every_span_names_the_tenant_and_the_resource_is_exactly_the_documented_
     spans = Teller(chosen).tell(served_story())
     for span in map(seen, spans):
         assert span.attributes["tfy.request.tenant_name"] == "sandbox"
-    exporter = OtlpExporter(None, "http://x", "Basic x", chosen.resource)
-    (under,) = exporter.encode(spans).resource_spans
+    (under,) = request_of(spans, chosen.resource).resource_spans
     assert {pair.key: value_of(pair.value) for pair in under.resource.attributes} == {
         "service.name": "tfy-llm-gateway",
         "env": "sandbox",
@@ -119,7 +118,6 @@ def test_every_span_names_the_tenant_and_the_resource_is_exactly_the_documented_
         "tenant_id": "sandbox",
     }
     assert len(under.scope_spans[0].spans) == 3
-    exporter.close()
 
 
 def test_request_data_can_be_excluded(chosen):
@@ -131,11 +129,11 @@ def test_request_data_can_be_excluded(chosen):
         assert not payloads & set(span.attributes)
 
 
-def test_unknown_encodings_are_switches(chosen):
-    flat = dataclasses.replace(chosen, flat_metadata=True, metadata_on_all_spans=True)
+def test_unknown_encodings_are_switches():
+    flat = settings_with("--metadata-encoding=flat", "--metadata-on-all-spans")
     for span in told(flat, served_story()).values():
         assert span.attributes["tfy.request.metadata.run_id"] == "r42"
-    genai = told(dataclasses.replace(chosen, genai_attributes=True), served_story())["Model:"]
+    genai = told(settings_with("--attributes=both"), served_story())["Model:"]
     assert genai.attributes["gen_ai.provider.name"] == "openai"
     assert genai.attributes["gen_ai.usage.output_tokens"] == 3
     assert "error.type" not in genai.attributes
@@ -239,3 +237,30 @@ def test_the_kind_of_request_names_the_root_and_the_request_type(chosen, kind, r
     spans = told(chosen, story)
     assert spans[f"{root}:"].attributes["tfy.span_type"] == root
     assert spans["Model:"].attributes["tfy.model.request_type"] == request_type
+
+
+@pytest.mark.parametrize(("switch", "status"), [("error", "ERROR"), ("ok", "OK")])
+def test_the_root_of_a_broken_stream_has_the_status_of_the_switch(switch, status):
+    story = served_story()
+    story.outcome = "stream_broken"
+    story.error_message = story.attempts[0].error_message = "openai error: cut"
+    spans = told(settings_with(f"--broken-root={switch}"), story)
+    assert spans["ChatCompletion:"].status == status
+    assert spans["Model:"].status == "ERROR"
+
+
+@pytest.mark.parametrize("retries", ["model", "http"])
+@pytest.mark.parametrize("timeouts", ["model", "http"])
+def test_spans_are_counted_as_they_are_told(retries, timeouts):
+    story = served_story()
+    failed = [
+        Attempt(CARD, 1, finished_ns=2, status=503, error_message="x"),
+        Attempt(CARD, 3, finished_ns=4, status=408, error_message="x", is_retry=True),
+        Attempt(CARD, 5, finished_ns=6, status=429, error_message="x", reached_provider=False),
+    ]
+    story.attempts = [*failed, *story.attempts]
+    chosen = settings_with(f"--retry-spans={retries}", f"--timeout-spans={timeouts}")
+    spans = Teller(chosen).tell(story)
+    assert spans_of(story, chosen) == len(spans)
+    assert spans_of(story, chosen, "openai") == len(spans) - 1
+    assert len(spans) == 1 + (4 if retries == "model" else 3) + (3 if timeouts == "http" else 2)

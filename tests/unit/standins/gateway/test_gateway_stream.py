@@ -9,11 +9,11 @@ import pytest
 from gateway_settings import settings_with
 
 from tfy_last9.standins.gateway.call import Call
-from tfy_last9.standins.gateway.catalogue import targets
 from tfy_last9.standins.gateway.client import Client
 from tfy_last9.standins.gateway.endpoints import endpoint
 from tfy_last9.standins.gateway.envelope import Rejection
 from tfy_last9.standins.gateway.formats.chat import Chat
+from tfy_last9.standins.gateway.policies import PLAIN
 from tfy_last9.standins.gateway.refusal import Refusals
 from tfy_last9.standins.gateway.request import ModelRequest
 from tfy_last9.standins.gateway.story import Story
@@ -90,7 +90,7 @@ def chat(upstream, *, wants_usage=True, stream=True):
         "stream_options": {"include_usage": wants_usage},
     }
     story = Story(1, 2, None, received_ns=0, wall_offset_ns=0, streaming=stream)
-    request = ModelRequest(model, body, stream, targets(model))
+    request = ModelRequest(model, body, stream, PLAIN[model])
     return Call(story, request, Chat(), upstream, Client(story, send)), sent
 
 

@@ -9,7 +9,14 @@ from tfy_last9.standins.gateway.settings import _parser
 PAGE = (Path(__file__).parents[4] / "docs" / "sandbox.md").read_text()
 OF_THE_SUPERVISOR = {
     *("--help", "--port", "--journal", "--seed", "--fault", "--providers-port", "--last9-port"),
-    *("--last9-ca", "--otlp-endpoint", "--embed-providers", "--pace", "--record-sends"),
+    *(
+        "--gateway-config",
+        "--last9-ca",
+        "--otlp-endpoint",
+        "--embed-providers",
+        "--pace",
+        "--record-sends",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""What the gateway decides by its configuration: which target, whether at all, and what is kept or changed."""
