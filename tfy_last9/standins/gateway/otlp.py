@@ -39,12 +39,16 @@ class Sent:
     """Why it failed, by the reasons of `ai_gateway_spans_exported_total`; None if it did not."""
     rejected: int = 0
     """Spans that a successful answer says it did not take."""
+    is_final: bool = False
+    """Whether whoever sent it has tried often enough."""
 
     @property
     def may_be_repeated(self) -> bool:
         """Whether the same request may fare better later."""
-        return self.reason is not None and (
-            self.status is None or self.status == LIMITED or self.status >= BROKEN_FROM
+        return (
+            self.reason is not None
+            and not self.is_final
+            and (self.status is None or self.status == LIMITED or self.status >= BROKEN_FROM)
         )
 
 

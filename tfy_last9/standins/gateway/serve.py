@@ -11,7 +11,7 @@ from tfy_last9.standins.gateway import settings
 from tfy_last9.standins.gateway.app import Gateway
 from tfy_last9.standins.gateway.embedded import Embedded
 from tfy_last9.standins.gateway.export import TraceExport
-from tfy_last9.standins.gateway.exporter import SpanExporter
+from tfy_last9.standins.gateway.exporter import Sender, SpanExporter
 from tfy_last9.standins.gateway.fault_switch import FaultSwitch
 from tfy_last9.standins.gateway.identity import Identities
 from tfy_last9.standins.gateway.metrics import Metrics
@@ -19,7 +19,8 @@ from tfy_last9.standins.gateway.otlp import OtlpSender
 from tfy_last9.standins.gateway.policies import Policies
 from tfy_last9.standins.gateway.policy import reading
 from tfy_last9.standins.gateway.policy.config import Export
-from tfy_last9.standins.gateway.settings import Settings
+from tfy_last9.standins.gateway.sdk_sender import SdkSender
+from tfy_last9.standins.gateway.settings import Exporting, Settings
 from tfy_last9.standins.gateway.upstream import HttpUpstream, Upstream
 from tfy_last9.standins.journal import Journal
 from tfy_last9.standins.providers.app import Providers
@@ -58,7 +59,14 @@ def main(argv: list[str]) -> int:
         return exit_code
 
 
-def _sender(chosen: Settings, rules: Export) -> OtlpSender:
+def _sender(chosen: Settings, rules: Export) -> Sender:
+    if chosen.exporter is Exporting.SDK and rules == Export():
+        return SdkSender(
+            chosen.otlp_endpoint,
+            chosen.otlp_auth,
+            resource=chosen.resource,
+            authority=chosen.last9_ca,
+        )
     return OtlpSender(
         chosen.otlp_endpoint,
         chosen.otlp_auth,

@@ -81,6 +81,13 @@ class UserAgents(Enum):
     BROWSER = "browser"
 
 
+class Exporting(Enum):
+    """Who sends spans where the YAML file says nothing of the export: OpenTelemetry's SDK, or `otlp.py`."""
+
+    SDK = "sdk"
+    DIRECT = "direct"
+
+
 class Passing(Enum):
     """Whether something of the provider's answer is passed on."""
 
@@ -117,6 +124,7 @@ class Settings:
     region: str
     zone: str
     resource: dict[str, str]
+    exporter: Exporting
     exclude_request_data: bool
     honour_traceparent: bool
     attributes: AttributeSet
@@ -207,6 +215,7 @@ def _add_telemetry(parser: argparse.ArgumentParser) -> None:
 
 
 CHOICES: dict[str, Enum] = {
+    "--exporter": Exporting.SDK,
     "--attributes": AttributeSet.TFY,
     "--metadata-encoding": MetadataEncoding.JSON,
     "--retry-spans": RetrySpans.MODEL,
