@@ -36,10 +36,16 @@ RUN_BY = {
     r"gate \S+ --processes \d": "test_gate_runs.py::test_two_worker_processes_lose_nothing",
     r"gate \S+( --slo \S+ --out \S+ --run-id \S+ --quiet)?": "test_named_run.py::test_a_named_run_is_reported_once_and_asked_again_for_nothing",
     r"gate \S+ --baseline latest-pass( --baselines \S+)?": "test_production_shape.py::test_a_second_run_that_is_slower_fails_against_the_first_one",
+    # A search is a gate per rate; tests of the search stand on their own runs.
+    r"gate \S+ (--sandbox )?--find-capacity( .*)?": "../unit/cli/test_capacity_search.py::test_the_command_line_leads_there",
+    r"gate \S+ --sandbox --locustfile \S+": "test_docs_commands.py::test_users_in_python_send_in_a_closed_loop",
+    r"locust -f \S+users.py --headless --tags short": "test_docs_commands.py::test_users_in_python_send_in_a_closed_loop",
+    r"gate \S+ --expect-workers \d --master-bind-host \S+": "test_distributed_runs.py::test_workers_that_were_cut_off_for_a_while_lose_nothing",
+    r"worker --master-host \S+( --processes \d)?": "test_distributed_runs.py::test_workers_that_were_cut_off_for_a_while_lose_nothing",
     r"gate \S+ --export": "test_production_shape.py::test_spans_of_the_run_are_in_last9_and_link_to_the_gateways_traces",
     r"sandbox --env-file .env( --fault \S+)?": "conftest.py::production",
     r"locust -f \S+ --headless": "test_locust_runs.py::test_a_schedule_that_ends_loses_nothing_and_the_verdict_is_the_exit_code",
-    r"locust -f \S+ --headless --processes \d": "test_locust_runs.py::test_two_workers_share_the_schedule_evenly",
+    r"locust -f \S+( --headless)? --processes \d": "test_locust_runs.py::test_two_workers_share_the_schedule_evenly",
     # `--processes` starts the same master and workers on one machine.
     r"locust -f \S+ --headless --master( --\S+ \d+)*": "test_locust_runs.py::test_two_workers_share_the_schedule_evenly",
     r"locust -f \S+ --worker --master-host \S+": "test_locust_runs.py::test_two_workers_share_the_schedule_evenly",
@@ -182,6 +188,34 @@ def test_the_canary_locustfile_sends_both_arms(production, workspace):
     )
     assert {arm for arm, _ in rows} == {"baseline", "canary"}
     assert len({n for _, n in rows}) == 1
+
+
+def test_users_in_python_send_in_a_closed_loop(production, workspace):
+    scenario = (gating.ROOT / "scenarios" / "closed.yaml").read_text()
+    brief = scenario.replace("duration: 30s", "duration: 2s").replace(
+        "duration: 3s", "duration: 1s"
+    )
+    (workspace / "loop.yaml").write_text(brief)
+    command = ("-f", gating.ROOT / "locustfiles/users.py", "--headless", "--tags", "short")
+    ended = subprocess.run(
+        [sys.executable, "-m", "locust", *command],
+        cwd=workspace,
+        env=gating.clean_environment(
+            **production.settings,
+            TFY_SCENARIO="loop.yaml",
+            TFY_SLO=str(gating.SLO),
+            TFY_OUT="loop-runs",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert "closed loop, 20 users" in ended.stdout, ended.stdout + ended.stderr
+    (folder,) = (workspace / "loop-runs").iterdir()
+    rows = gating.query(f"SELECT request_id, target FROM '{folder}/requests.parquet' WHERE written")
+    assert {target for _, target in rows} == {"openai"}, "the other task has no such tag"
+    assert {request_id for request_id, _ in rows} == set(production.served(folder.name))
 
 
 @pytest.mark.parametrize("pattern", RUN_BY)
