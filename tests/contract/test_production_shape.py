@@ -59,10 +59,11 @@ def test_spans_of_the_run_are_in_last9_and_link_to_the_gateways_traces(productio
                 else None
             )
         )
-        names = Counter(row["SpanName"].split()[0] for row in rows)
-        assert (names["load"], names["phase"]) == (1, 2)
+        mine = [row for row in rows if row["SpanAttributes"].get("tfy_last9.run_id") == "first"]
+        names = Counter(row["SpanName"].split()[0] for row in mine)
+        assert (names["load"], names["phase"]) == (1, 2), "other runs may be there as well"
         minted = {one["trace_id"] for one in requests(production, "first")}
-        asked = [row for row in rows if row["SpanName"].startswith("chat")]
+        asked = [row for row in mine if row["SpanName"].startswith("chat")]
         assert len(asked) == len(minted)
         assert {row["SpanAttributes"]["tfy_last9.gateway.trace_id"] for row in asked} == minted
         (whole, *_) = client.trace(asked[0]["TraceId"], start_s, end_s, 10)

@@ -40,7 +40,14 @@ def drawn(view):
 
 def row(seq, provider="openai", outcome="ok"):
     due_ns = S + seq * S // 100
-    made = {"seq": seq, "provider": provider, "phase": "steady", "stream": True, "epoch_ns": 0}
+    made = {
+        "seq": seq,
+        "provider": provider,
+        "phase": "steady",
+        "api": "chat",
+        "stream": True,
+        "epoch_ns": 0,
+    }
     made |= {"outcome": outcome, "due_ns": due_ns, "started_ns": due_ns}
     made |= {"input_tokens": 10, "output_tokens": 20, "cost_usd": 0.001}
     return made | {"finished_ns": due_ns + S, "first_token_ns": due_ns + S // 2}
