@@ -24,7 +24,9 @@ from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
+from tfy_last9.cli.accounts import account_lines
 from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
+from tfy_last9.cli.budgeting import check_budget, spending_lines
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import Crew
@@ -49,7 +51,7 @@ from tfy_last9.errors import (
 from tfy_last9.judge.looks import with_stretches
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import Manifest, Retry
-from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.scenario import Limits, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class GateRequest:
     """Where baselines are kept; None: as `TFY_BASELINES` says, else beside the run."""
     users: int | None = None
     """Most concurrent requests; None: as the scenario says."""
+    budget_usd: float | None = None
+    """Beats the scenario's `limits: {usd: ...}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
     """Run the whole job and return its exit code."""
     scenario = with_stretches(overridden(load_scenario(request.scenario), request))
     objectives = load_objectives(request.slo)
+    check_budget(scenario, request.workers)
     check_decidable(scenario, objectives, client_only=request.client_only)
     if not request.sandbox:
         refuse_outside_the_sandbox(
@@ -146,7 +151,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
             found_baseline(request.baseline, kept, scenario, wanted, console)
         )
         world = _enter_world(request, scenario, place, stack, console)
-        _preflight(scenario, world, console)
+        _preflight(scenario, world, request.workers, console)
         folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
         if place is not None:
             place.run = folder
@@ -179,6 +184,7 @@ def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
         )
     seed = scenario.seed if request.seed is None else request.seed
     limits = replace(scenario.limits, users=request.users or scenario.limits.users)
+    limits = limited(limits, request.budget_usd, rehearses=bool(request.faults))
     return replace(scenario, phases=phases, seed=seed, limits=limits)
 
 
@@ -221,7 +227,12 @@ def _faulty(request: GateRequest) -> str:
     return f", with faults {', '.join(request.faults)}" if request.faults else ""
 
 
-def _preflight(scenario: Scenario, world: World, console: Console) -> None:
+def _preflight(scenario: Scenario, world: World, workers: int, console: Console) -> None:
+    for line in spending_lines(scenario, workers):
+        console.say(f"preflight: {line}")
+    if world.sandbox is None:
+        for line in account_lines(scenario, world.gateway, world.arms):
+            console.say(f"preflight: {line}")
     if world.last9 is not None:
         check_last9(world.last9, console)
     probes = check_gateway(scenario, world.gateway, world.arms, console)

@@ -23,6 +23,7 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
 from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
+from tfy_last9.cli.budgeting import checked_budget
 from tfy_last9.cli.capacity import find_capacity as search_capacity
 from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
@@ -164,6 +165,9 @@ def gate(
         str | None,
         typer.Option(help="Greatest rate that --find-capacity tries; default: 32 times the first."),
     ] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(help="End the run cleanly before it can cost more.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Load the gateway, wait for its traces in Last9, decide the SLOs, report.
@@ -194,6 +198,7 @@ def gate(
         export=export,
         baseline=baseline,
         baselines=baselines,
+        budget_usd=checked_budget(budget_usd),
     )
     console = Console(quiet=quiet)
     if find_capacity:

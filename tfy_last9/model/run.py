@@ -135,6 +135,20 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Spending:
+    """What a run under a budget spent, without its preflight; summed over workers."""
+
+    usd: float
+    """As reported by answers, or their tokens times the target's price."""
+    tokens: int
+    reserved_usd: float
+    """Worst case of answers that told no cost."""
+    reserved_tokens: int
+    is_spent: bool
+    """True when the budget ended the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Requests of the run, counted from the ledger and the plan."""
 
@@ -182,6 +196,8 @@ class Manifest:
     """None for a first look."""
     baseline: Baseline | None = None
     """None: the run is judged alone."""
+    spending: Spending | None = None
+    """None without a budget."""
     schema: int = MANIFEST_SCHEMA
 
 

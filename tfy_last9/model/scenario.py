@@ -15,6 +15,7 @@ from tfy_last9.model.conversation import (
     ToolCall,
     ToolResult,
 )
+from tfy_last9.model.price import Price
 
 
 class Api(StrEnum):
@@ -107,6 +108,8 @@ class Target:
     mcp: McpScript | None = None
     checks: tuple[Check, ...] = ()
     quota: Quota | None = None
+    price: Price | None = None
+    """None: not known, which is not nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,12 @@ class Limits:
     idle_s: float
     """Longest silence between two reads once the first token arrived."""
     total_s: float
+    usd: float | None = None
+    """Most that the run may spend; None: no limit."""
+    tokens: int | None = None
+    """Most tokens, input and output; None: no limit."""
+    stop_after_failures: int | None = None
+    """A target is stopped when so many of its requests failed in a row; 0: never, None: the default."""
 
 
 @dataclass(frozen=True, slots=True)

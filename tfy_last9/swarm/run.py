@@ -18,6 +18,7 @@ from tfy_last9.model.scenario import Scenario
 from tfy_last9.progress.live_run import LiveRun
 from tfy_last9.swarm.letters import Inbox
 from tfy_last9.swarm.peers import host_of
+from tfy_last9.swarm.spending import budget_stop, total_spending
 from tfy_last9.swarm.spool import Spool
 from tfy_last9.swarm.totals import Progress
 
@@ -110,6 +111,8 @@ class Run:
         offered = sum(worker["offered"] for worker in workers)
         if exhausted and not all(worker["drained"] for worker in workers):
             offered = planned(self.scenario).total() or offered
+        told = (said.get("spending") for said in self.farewells.values())
+        spending = total_spending(one for one in told if one is not None)
         problems = [*self.problems]
         problems += [said["problem"] for said in self.farewells.values() if "problem" in said]
         if not self.interrupted:
@@ -125,6 +128,8 @@ class Run:
             "expected_workers": len(self.indices),
             "offered": offered,
             "start_ns": self.start_ns,
+            "spending": spending,
+            "early_stop": budget_stop(self.scenario, spending, offered),
             "ended": ended,
             "stopped_targets": self._stopped_targets(),
             "problems": problems,

@@ -11,7 +11,9 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from tfy_last9.arrivals.brake import brake_of, reserve_arrival
 from tfy_last9.arrivals.closed import ClosedLoop
+from tfy_last9.arrivals.costs import Costs
 from tfy_last9.arrivals.schedule import Arrival, share
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.model.scenario import Scenario
@@ -28,6 +30,7 @@ from tfy_last9.swarm.peers import LOST_AFTER_S
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch, Recorder, clock_facts
 from tfy_last9.swarm.relay import Outbox
+from tfy_last9.swarm.spending import cost_of
 from tfy_last9.wire.gateway import template
 
 SHIP_EVERY_S = 1.0
@@ -92,7 +95,9 @@ class Session:
             loop = ClosedLoop(scenario, part.worker, part.workers)
             self.closed = ClosedFeed(scenario, loop, pool, self._count_asked)
         self._targets = [target.name for target in scenario.targets]
-        self._breaker = Breaker()
+        self._breaker = Breaker(scenario.limits.stop_after_failures)
+        self._brake = brake_of(scenario, part.workers)
+        self._costs = Costs(scenario)
         self._over: Any = Event()
         self._meter = HealthMeter(part.worker)
         self._progress: dict[str, TargetProgress] = defaultdict(TargetProgress)
@@ -100,6 +105,7 @@ class Session:
         self._gaps: dict[GapKey, Histogram] = defaultdict(Histogram)
         self._shipped = 0
         self._exhausted = False
+        self._is_spent = False
         self._finished = False
         self._left = False
         self._greenlets: list[Any] = []
@@ -156,6 +162,8 @@ class Session:
             self.counts.in_flight -= 1
             self.counts.finished += 1
             row = self._recorder.row(call, answer)
+            if self._brake is not None:
+                self._brake.settle(row.seq, *cost_of(call.target, answer))
             self._rows.append(ledger_line(row))
             self._note(row)
         self._fire(row)
@@ -174,8 +182,14 @@ class Session:
         return [self._recorder.unsent(turn, outcome, why, wish) for turn in turns]
 
     def _withhold(self, rows: list[LedgerRow]) -> None:
-        self._rows += map(ledger_line, rows)
+        self._write_unsent(rows)
         self.counts.finished += len(rows)
+
+    def _write_unsent(self, rows: list[LedgerRow]) -> None:
+        self._rows += map(ledger_line, rows)
+        if self._brake is not None:
+            for row in rows:
+                self._brake.release(row.seq)
 
     def _drop(self, arrival: Arrival) -> None:
         self._withhold(self._unsent(arrival, Outcome.ABORTED, "user_stopped"))
@@ -228,6 +242,7 @@ class Session:
             "left": self._left,
             "resent": self._outbox.resent,
             **clock_facts(self._epoch, self._clock),
+            "spending": None if self._brake is None else self._brake.report(),
             "stopped": [
                 {
                     "target": target,
@@ -253,10 +268,13 @@ class Session:
                 continue
             due_ns = self._recorder.zero_ns + arrival.due_ns
             self._alarm.wait_until(due_ns)
+            if self._brake and not reserve_arrival(self._brake, self._costs, arrival):
+                self._is_spent = True
+                return
             self.counts.offered += arrival.turns
             if not self._pool.hand_over(arrival):
                 self.counts.missed += arrival.turns
-                self._rows += map(ledger_line, self._unsent(arrival, Outcome.MISSED, None))
+                self._write_unsent(self._unsent(arrival, Outcome.MISSED, None))
         self._exhausted = True
 
     def _feed_closed(self, closed: ClosedFeed) -> None:
@@ -273,7 +291,7 @@ class Session:
         next_ns = time.monotonic_ns()
         while True:
             gevent.sleep(0.05)
-            if self._exhausted and self._is_idle():
+            if (self._exhausted or self._is_spent) and self._is_idle():
                 self.finish()
                 return
             if time.monotonic_ns() >= next_ns:
@@ -292,6 +310,7 @@ class Session:
             "targets": {name: _summary(target) for name, target in self._progress.items()},
             "offered": self.counts.offered,
             "errors": self.counts.errors,
+            "spending": None if self._brake is None else self._brake.report(),
         }
         self._progress.clear()
         self._outbox.put({"news": news}, b"".join(rows))
@@ -324,6 +343,7 @@ def failed_farewell(part: Share, error: Exception) -> dict[str, Any]:
         "rows": 0,
         "offered": 0,
         "exhausted": False,
+        "spending": None,
         "stopped": [],
         "problem": f"worker {part.worker} could not start: {text}",
     }

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfy_last9.swarm.spending import total_spending
+
 
 @dataclass(slots=True)
 class Progress:
@@ -15,6 +17,8 @@ class Progress:
     errors: dict[int, int] = field(default_factory=dict)
     samples: dict[int, dict[str, Any]] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spending: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Per worker; empty without a budget."""
 
     def take(self, news: dict[str, Any]) -> None:
         """Take the news of one letter; letters that were held up come in any order."""
@@ -23,6 +27,8 @@ class Progress:
             self.samples[worker] = news["sample"]
             self.offered[worker] = news["offered"]
             self.errors[worker] = news["errors"]
+            if news.get("spending") is not None:
+                self.spending[worker] = news["spending"]
         for name, target in news["targets"].items():
             known = self.targets.setdefault(name, {"finished": 0, "errors": 0, "ttft_p95_ns": None})
             known["finished"] += target["finished"]
@@ -44,4 +50,5 @@ class Progress:
             "finished": total("finished"),
             "in_flight": total("in_flight"),
             "targets": self.targets,
+            "spending": total_spending(self.spending.values()),
         }

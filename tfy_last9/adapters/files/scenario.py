@@ -17,7 +17,7 @@ from tfy_last9.adapters.files.complaints import complaints
 from tfy_last9.adapters.files.places import Document, read_documents
 from tfy_last9.adapters.files.prompt_document import prompt_of, sessions_of
 from tfy_last9.adapters.files.scenario_document import PolicyPart, ScenarioDocument, TargetPart
-from tfy_last9.adapters.files.target_parts import checks_of, mcp_of, quota_of
+from tfy_last9.adapters.files.target_parts import checks_of, mcp_of, price_of, quota_of
 from tfy_last9.adapters.files.target_rules import target_faults
 from tfy_last9.errors import BrokenRun, FileProblem, FileProblems
 from tfy_last9.model.provider import canonical
@@ -203,11 +203,8 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         ),
         prompts=tuple(prompt_of(part) for part in document.prompts or ()) or (Prompt(()),),
         limits=Limits(
-            document.arrivals.users or limits.users,
-            limits.connect,
-            limits.first_token,
-            limits.idle,
-            limits.total,
+            *(document.arrivals.users or limits.users, limits.connect, limits.first_token),
+            *(limits.idle, limits.total, limits.usd, limits.tokens, limits.stop_after_failures),
         ),
         metadata=dict(document.metadata),
         settle=Settle(settle.deadline, settle.late_after, settle.poll),
@@ -255,6 +252,7 @@ def _target(part: TargetPart) -> Target:
         checks=checks_of(part.checks),
         quota=quota_of(part.quota),
         standby=tuple(dict.fromkeys(str(canonical(name)) for name in part.standby)),
+        price=price_of(part.price),
     )
 
 

@@ -26,7 +26,14 @@ from tfy_last9.adapters.files.scenario_parts import (
     Rate,
     Text,
 )
-from tfy_last9.adapters.files.target_parts import ChecksPart, McpPart, Path, QuotaPart, Server
+from tfy_last9.adapters.files.target_parts import (
+    ChecksPart,
+    McpPart,
+    Path,
+    PricePart,
+    QuotaPart,
+    Server,
+)
 from tfy_last9.model.provider import canonical
 
 
@@ -50,6 +57,7 @@ class TargetPart(Part):
     mcp: McpPart | None = None
     checks: ChecksPart | None = None
     quota: QuotaPart | None = None
+    price: PricePart | None = None
 
     @model_validator(mode="after")
     def _one_way_to_name_providers(self) -> TargetPart:
@@ -97,6 +105,9 @@ class LimitsPart(Part):
     first_token: Duration = 30.0
     idle: Duration = 30.0
     total: Duration = 120.0
+    usd: Annotated[float, Field(gt=0, strict=False)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    stop_after_failures: Annotated[int, Field(ge=0)] | None = None
 
 
 class SettlePart(Part):

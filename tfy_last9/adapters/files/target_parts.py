@@ -12,6 +12,7 @@ from tfy_last9.adapters.files.complaints import shown
 from tfy_last9.adapters.files.scenario_parts import Part, Text
 from tfy_last9.model.check import Check, CheckKind, Quota
 from tfy_last9.model.conversation import McpCall, McpScript
+from tfy_last9.model.price import Price
 
 
 def _pattern(value: str) -> str:
@@ -75,6 +76,23 @@ class QuotaPart(Part):
         return self
 
 
+class PricePart(Part):
+    """What a target costs: USD per million tokens, USD per request."""
+
+    input_usd_per_mtok: Annotated[float, Field(ge=0, strict=False)] | None = None
+    output_usd_per_mtok: Annotated[float, Field(ge=0, strict=False)] | None = None
+    request_usd: Annotated[float, Field(ge=0, strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PricePart:
+        tokens = self.input_usd_per_mtok, self.output_usd_per_mtok
+        if tokens == (None, None) and self.request_usd is None:
+            raise ValueError(
+                "a price needs input_usd_per_mtok and output_usd_per_mtok, request_usd, or all of them"
+            )
+        return self
+
+
 class McpCallPart(Part):
     """One tool call."""
 
@@ -110,6 +128,14 @@ def checks_of(part: ChecksPart | None) -> tuple[Check, ...]:
 def quota_of(part: QuotaPart | None) -> Quota | None:
     """Return the quota of a target."""
     return None if part is None else Quota(part.rpm, part.tpm)
+
+
+def price_of(part: PricePart | None) -> Price | None:
+    """Return the price of a target."""
+    if part is None:
+        return None
+    asked = part.input_usd_per_mtok, part.output_usd_per_mtok, part.request_usd
+    return Price(*(value or 0.0 for value in asked))
 
 
 def mcp_of(part: McpPart | None) -> McpScript | None:

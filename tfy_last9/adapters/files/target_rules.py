@@ -23,7 +23,10 @@ def target_faults(document: ScenarioDocument) -> Iterator[Fault]:
     """Yield every fault of the targets, of what they need from the rest, and of the driver."""
     for i, target in enumerate(document.targets):
         at: Trail = ("targets", i)
-        rules = (_names(target), _stream(target), _words(target), _checks(target))
+        rules = (
+            *(_names(target), _stream(target), _words(target), _checks(target)),
+            _price(target),
+        )
         for trail, message, hint in chain.from_iterable(rules):
             yield (*at, *trail), f'target "{target.name}": {message}', hint
         if document.driver == "openai":
@@ -85,6 +88,21 @@ def _checks(target: TargetPart) -> Iterator[Fault]:
         for key, value in (("regex", checks.regex), ("json_schema", checks.json_schema)):
             if value is not None:
                 yield ("checks", key), "embeddings have no words", "check `non_empty` instead"
+
+
+def _price(target: TargetPart) -> Iterator[Fault]:
+    """Half a price would count the other half as nothing."""
+    if target.price is None:
+        return
+    if Api(target.api) in CONVERSATIONAL:
+        for key in ("input_usd_per_mtok", "output_usd_per_mtok"):
+            if getattr(target.price, key) is None:
+                hint = f"write `{key}: 0` if it is free"
+                yield ("price",), f"its price lacks `{key}`", hint
+    elif target.api == "embeddings" and target.price.input_usd_per_mtok is None:
+        yield ("price",), "its price lacks `input_usd_per_mtok`", "write 0 if it is free"
+    elif target.api in ("mcp", "http") and target.price.request_usd is None:
+        yield ("price",), f"api: {target.api} is priced by `request_usd`", "write 0 if it is free"
 
 
 def _driver(target: TargetPart, at: Trail) -> Iterator[Fault]:

@@ -17,7 +17,14 @@ from tfy_last9.adapters.runfolder.gaps import write_gaps
 from tfy_last9.adapters.runfolder.unreported import lost_arrivals, write_unreported
 from tfy_last9.errors import BrokenRun
 from tfy_last9.model.request import Outcome, ledger_columns
-from tfy_last9.model.run import Counters, Manifest, StoppedTarget, WorkerFacts
+from tfy_last9.model.run import (
+    Counters,
+    EarlyStop,
+    Manifest,
+    Spending,
+    StoppedTarget,
+    WorkerFacts,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +62,9 @@ class SwarmReport:
     ended: str | None
     stopped_targets: tuple[StoppedTarget, ...] = ()
     problems: tuple[str, ...] = ()
+    spending: Spending | None = None
+    early_stop: EarlyStop | None = None
+    """Of a budget that ended the load."""
 
 
 SWARM = TypeAdapter(SwarmReport)
@@ -208,6 +218,8 @@ def _describe(
         workers=report.workers,
         counters=counters,
         stopped_targets=report.stopped_targets,
+        spending=report.spending,
+        early_stop=report.early_stop or manifest.early_stop,
         problems=_merged(manifest.problems, (*report.problems, *losses, *dirt)),
     )
 
