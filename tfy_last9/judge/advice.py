@@ -26,6 +26,7 @@ _BY_CODE = {
     "unreadable": "keep the run folder for a bug report: Last9's answer has another shape than known",
     "accounting": "the run folder contradicts itself: keep it for a bug report, run the gate again",
     "uncovered": "add a critical trace-completeness objective, as in slo/traces.yaml",
+    "budget_spent": "raise --budget-usd, or plan a cheaper run (fewer requests, lower max_tokens)",
     "no_expected_traces": "look at what was refused: tfy-last9 traces {run} --failed",
 }
 _FETCH_AGAIN = ("no_evidence", "evidence_unavailable", "truncated", "uncovered")

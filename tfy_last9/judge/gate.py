@@ -25,6 +25,7 @@ from tfy_last9.judge.quota import quota_bound
 from tfy_last9.judge.retries import pooled
 from tfy_last9.judge.retries import told as looks_before
 from tfy_last9.judge.soundness import Obstacle, obstacles
+from tfy_last9.judge.spending import within_budget
 from tfy_last9.judge.validity import examine
 from tfy_last9.model.canary import ArmTally
 from tfy_last9.model.objective import Objective
@@ -112,6 +113,7 @@ def judge(
         verdict = _obstructed(verdict, found)
     else:
         verdict = covered(_folded(verdict, manifest), objectives, accounting)
+        verdict = within_budget(verdict, manifest)
     return replace(verdict, next_steps=advice(verdict, manifest, evidence))
 
 

@@ -24,7 +24,7 @@ from tfy_last9.judge.early import (
 )
 from tfy_last9.judge.gate import judge
 from tfy_last9.judge.looks import at_each_look, looks_after, shares_of_error, with_stretches
-from tfy_last9.model.run import EarlyStop, Proven
+from tfy_last9.model.run import EarlyStop, Proven, Spending
 from tfy_last9.model.scenario import Arm, Arms, OnInconclusive, Policy
 from tfy_last9.model.verdict import State
 
@@ -185,3 +185,28 @@ def test_arms_take_four_claims_for_each_provider():
     assert stakes([latency()], compared).alphas()["canary-errors"] == pytest.approx(0.01)
     assert proven_failure(stakes([], compared), {("canary-tail", GROUP): 4.4}).state is State.FAIL
     assert proven_pass(stakes([latency()], compared), {"ttft": (tally(0, 2000),)}) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "bad", "state", "code"),
+    [
+        (OnInconclusive.FAIL, 5, State.INCONCLUSIVE, 21),
+        (OnInconclusive.WARN, 5, State.WARN, 0),
+        (OnInconclusive.FAIL, 900, State.FAIL, 20),
+    ],
+)
+def test_a_run_that_its_budget_cut_short_is_never_better_for_it(policy, bad, state, code):
+    stop = EarlyStop("stopped by the budget: of 2 USD 1.9 are spent", 30, 900)
+    spending = Spending(1.9, 900, 0.0, 0, is_spent=True)
+    sound = verdict([latency()], {"ttft": (tally(5),)})
+    cut = manifest(scenario=scenario(policy), ended="stopped", early_stop=stop, spending=spending)
+    told = judge(
+        *(cut, [latency()], {"ttft": (tally(bad),)}),
+        *(sound.accounting, sound.validity, evidence()),
+    )
+    assert (told.state, told.exit_code) == (state, code)
+    assert told.validity.warnings[0] == stop.message
+    if state is State.INCONCLUSIVE:
+        assert told.reason_code == "budget_spent"
+        assert stop.message in told.reason
+        assert "raise --budget-usd" in told.next_steps[0]

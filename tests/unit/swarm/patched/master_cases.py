@@ -12,13 +12,15 @@ import pytest
 
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival, planned
+from tfy_last9.model.price import Price
 from tfy_last9.model.request import LedgerRow, Outcome
 from tfy_last9.swarm import master as master_module
-from tfy_last9.swarm.breaker import STOP_AFTER, Breaker
+from tfy_last9.swarm.breaker import STOP_AFTER, STOP_AFTER_FAILURES, Breaker
 from tfy_last9.swarm.call import Answer
 from tfy_last9.swarm.health import Counts, HealthMeter
 from tfy_last9.swarm.record import Epoch, Recorder
 from tfy_last9.swarm.run import Run
+from tfy_last9.swarm.spending import cost_of
 from tfy_last9.swarm.spool import Spool
 from tfy_last9.wire.traceparent import trace_ids
 
@@ -37,6 +39,7 @@ def run(tmp_path):
 
 def farewell(worker, **more):
     known = {"run_id": "run-1", "epoch_ns": 5, "rows": 10, "offered": 10, "exhausted": True}
+    known["spending"] = None
     return {"worker": worker, "stopped": [], **known, **more}
 
 
@@ -266,13 +269,103 @@ def test_a_request_without_an_answer_says_nothing_about_the_key():
 
 
 @pytest.mark.parametrize("status", [429, 500, 404])
-def test_other_failures_never_stop_a_target(status):
+def test_a_few_other_failures_do_not_stop_a_target(status):
     breaker = Breaker()
     for _ in range(3 * STOP_AFTER):
         breaker.take("a", refused(status))
     assert not breaker.is_stopped("a")
 
 
+def outcome(kind, status=503):
+    answer = Answer(started_ns=0, status=status, outcome=kind)
+    if kind is not Outcome.OK:
+        answer.error_type, answer.error_message = "upstream", "no healthy upstream"
+    return answer
+
+
+@pytest.mark.parametrize("kind", [Outcome.PROVIDER_ERROR, Outcome.TIMEOUT, Outcome.CONNECT_ERROR])
+def test_a_target_that_only_fails_is_stopped(kind):
+    breaker = Breaker()
+    status = 503 if kind is Outcome.PROVIDER_ERROR else None
+    for _ in range(STOP_AFTER_FAILURES - 1):
+        breaker.take("a", outcome(kind, status))
+    assert not breaker.is_stopped("a")
+    breaker.take("a", outcome(kind, status))
+    assert breaker.is_stopped("a")
+    assert breaker.trips["a"].status == status
+    assert "its last 50 requests all failed, the last: no healthy upstream" in (
+        breaker.trips["a"].message
+    )
+
+
+@pytest.mark.parametrize("limit", [3, 0])
+def test_how_many_failures_stop_a_target_can_be_chosen(limit):
+    breaker = Breaker(limit)
+    for _ in range(4 * STOP_AFTER_FAILURES if limit == 0 else limit):
+        breaker.take("a", outcome(Outcome.PROVIDER_ERROR))
+    assert breaker.is_stopped("a") is bool(limit)
+
+
+def test_one_good_answer_clears_a_target_and_our_own_aborts_say_nothing():
+    breaker = Breaker(3)
+    for kind in (Outcome.TIMEOUT, Outcome.TIMEOUT, Outcome.OK, Outcome.TIMEOUT, Outcome.TIMEOUT):
+        breaker.take("a", outcome(kind))
+    breaker.take("a", outcome(Outcome.ABORTED))
+    assert not breaker.is_stopped("a")
+    breaker.take("a", outcome(Outcome.TIMEOUT))
+    assert breaker.is_stopped("a")
+
+
+def spent(**more):
+    known = {"usd": 0.5, "tokens": 900, "reserved_usd": 0.1, "reserved_tokens": 100}
+    return known | {"is_spent": False} | more
+
+
+def test_a_budget_that_ended_the_load_of_a_worker_ends_the_run_and_says_what_was_not_sent(run):
+    limits = replace(SHORT.limits, usd=1.5)
+    run.scenario = replace(SHORT, limits=limits)
+    run.farewells = {
+        0: farewell(0, exhausted=False, spending=spent(is_spent=True)),
+        1: farewell(1, spending=spent()),
+    }
+    written = report(run)
+    assert (written["ended"], written["offered"]) == ("stopped", 20)
+    assert written["spending"]["usd"] == 1.0
+    assert written["early_stop"]["requests_saved"] == planned(SHORT).total() - 20
+    assert "of 1.5 USD 1.000000 are spent and 0.200000 kept" in written["early_stop"]["message"]
+
+
+def test_a_budget_that_lasted_is_only_counted(run):
+    run.farewells = {0: farewell(0, spending=spent()), 1: farewell(1, spending=spent())}
+    written = report(run)
+    assert written["early_stop"] is None
+    assert written["spending"]["tokens"] == 1800
+
+
+@pytest.mark.parametrize(
+    ("told", "cost"),
+    [
+        ({"cost_usd": 0.002, "input_tokens": 10, "output_tokens": 5}, (2_000_000, 15)),
+        ({"cost_usd": 0.002}, (2_000_000, None)),
+        ({"input_tokens": 10, "output_tokens": 5}, (10_000 + 50_000, 15)),
+        ({"input_tokens": 10}, (None, None)),
+        ({}, (None, None)),
+    ],
+)
+def test_an_answer_costs_what_it_reports_or_its_tokens_or_nobody_knows(told, cost):
+    target = replace(SHORT.targets[0], price=Price(1.0, 10.0))
+    answer = Answer(started_ns=0, written=True)
+    for name, value in told.items():
+        setattr(answer.facts, name, value)
+    assert cost_of(target, answer) == cost
+    answer.written = False
+    assert cost_of(target, answer) == (0, 0)
+
+
+def test_tokens_without_a_price_are_no_cost_of_nothing():
+    answer = Answer(started_ns=0, written=True)
+    answer.facts.input_tokens = answer.facts.output_tokens = 7
+    assert cost_of(SHORT.targets[0], answer) == (None, 14)
 def test_the_health_meter_forgets_the_last_interval():
     meter = HealthMeter(0)
     meter.started_late_by(5)

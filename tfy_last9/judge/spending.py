@@ -1,0 +1,30 @@
+"""A run that its budget ended short of its schedule: what it sent is judged, what it did not send is not proven."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfy_last9.model.run import Manifest
+from tfy_last9.model.scenario import OnInconclusive
+from tfy_last9.model.verdict import EXIT_CODES, SEVERITY, State, Verdict
+
+
+def within_budget(verdict: Verdict, manifest: Manifest) -> Verdict:
+    """Return `verdict`, or INCONCLUSIVE (WARN by policy) where a run would pass that its budget cut short.
+
+    The phases that were never sent may be those that would have failed.
+    """
+    spending, stop = manifest.spending, manifest.early_stop
+    if spending is None or not spending.is_spent or stop is None:
+        return verdict
+    lenient = manifest.scenario.policy.on_inconclusive is OnInconclusive.WARN
+    state = State.WARN if lenient else State.INCONCLUSIVE
+    if SEVERITY[verdict.state] >= SEVERITY[state]:
+        return verdict
+    return replace(
+        verdict,
+        state=state,
+        exit_code=EXIT_CODES[state],
+        reason=f"nothing that was sent is amiss, but {stop.message}",
+        reason_code="budget_spent",
+    )
