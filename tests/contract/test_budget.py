@@ -42,7 +42,7 @@ def test_the_verdict_says_what_ended_the_run(braked):
     assert message in braked.verdict["validity"]["warnings"]
     assert (braked.code, braked.verdict["state"]) == (21, "INCONCLUSIVE"), braked.out + braked.err
     assert braked.verdict["reason_code"] == "budget_spent"
-    assert "at worst this run costs" in braked.err
+    assert "preflight: at worst 0.00" in braked.err
 
 
 def test_a_budget_that_pays_for_nothing_is_refused_before_any_load(tmp_path):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tfy_last9.arrivals.schedule import Arrival, schedule
+from tfy_last9.errors import ConfigurationError
 from tfy_last9.model.conversation import FollowUp, Image
 from tfy_last9.model.price import Price
 from tfy_last9.model.scenario import CONVERSATIONAL, Api, Message, Prompt, Scenario, Target
@@ -127,6 +128,17 @@ def budget_problems(scenario: Scenario, workers: int) -> tuple[Problem, ...]:
         return ((what, "use constant, poisson or shaped arrivals, or take the budget out"),)
     found = tuple(problem for target in _sent(scenario) for problem in _unbounded(target, scenario))
     return tuple(dict.fromkeys(found)) or tuple(_too_small(scenario, workers))
+
+
+def check_budget(scenario: Scenario, workers: int) -> None:
+    """Raise `ConfigurationError` where a budget cannot be kept, or pays for nothing."""
+    problems = budget_problems(scenario, workers)
+    if problems:
+        raise ConfigurationError(
+            "the budget cannot be kept, so no load was sent\n"
+            + "\n".join(message for message, _ in problems),
+            hint="; ".join(dict.fromkeys(hint for _, hint in problems)),
+        )
 
 
 def unpriced(scenario: Scenario) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from tfy_last9.arrivals.costs import Costs, budget_problems, of_probes, unpriced
+from tfy_last9.arrivals.costs import Costs, of_probes, unpriced
 from tfy_last9.errors import ConfigurationError
-from tfy_last9.model.scenario import Scenario
+from tfy_last9.model.scenario import Limits, Scenario
 
 
 def checked_budget(usd: float | None) -> float | None:
@@ -18,33 +19,41 @@ def checked_budget(usd: float | None) -> float | None:
     return usd
 
 
-def check_budget(scenario: Scenario, workers: int) -> None:
-    """Raise `ConfigurationError` where a budget cannot be kept, or pays for nothing."""
-    problems = budget_problems(scenario, workers)
-    if problems:
-        raise ConfigurationError(
-            "the budget cannot be kept, so no load was sent\n"
-            + "\n".join(message for message, _ in problems),
-            hint="; ".join(dict.fromkeys(hint for _, hint in problems)),
-        )
+def limited(limits: Limits, usd: float | None, *, rehearses: bool) -> Limits:
+    """Apply `--budget-usd`; a rehearsal of failures stops no target, unless the scenario says when to."""
+    if usd is not None:
+        limits = replace(limits, usd=usd)
+    if rehearses and limits.stop_after_failures is None:
+        limits = replace(limits, stop_after_failures=0)
+    return limits
+
+
+def cost_lines(scenario: Scenario) -> Iterator[str]:
+    """Yield the worst case of a plan, and whom it leaves out; nothing where no target has a price."""
+    without = unpriced(scenario)
+    if len(without) < len(scenario.targets):
+        yield f"at worst {_worst(scenario)}"
 
 
 def spending_lines(scenario: Scenario, workers: int) -> Iterator[str]:
     """Yield what the plan costs at worst, and what the budget will do about it."""
-    limits = scenario.limits
-    without = unpriced(scenario)
+    limits, worst = scenario.limits, Costs(scenario).planned().plus(of_probes(scenario))
     if limits.usd is None and limits.tokens is None:
+        yield from cost_lines(scenario)
         return
-    worst = Costs(scenario).planned().plus(of_probes(scenario))
-    text = f"at worst this run costs {worst.usd:.4f} USD and {worst.tokens:,} tokens"
-    if without:
-        text += f", and what {', '.join(without)} cost: without a price, USD do not bound them"
     caps = [] if limits.usd is None else [f"{limits.usd:g} USD"]
     caps += [] if limits.tokens is None else [f"{limits.tokens:,} tokens"]
     short = limits.usd is not None and worst.usd > limits.usd
     short = short or (limits.tokens is not None and worst.tokens > limits.tokens)
     yield (
-        f"{text}; the budget is {' and '.join(caps)}"
+        f"at worst {_worst(scenario)}; the budget is {' and '.join(caps)}"
         + (f", split over {workers} workers" if workers > 1 else "")
         + ("; it may end the run before its schedule" if short else "")
     )
+
+
+def _worst(scenario: Scenario) -> str:
+    worst = Costs(scenario).planned().plus(of_probes(scenario))
+    text = f"{worst.usd:.4f} USD and {worst.tokens:,} tokens, preflight included"
+    without = unpriced(scenario)
+    return f"{text}, beside the USD of {', '.join(without)} (no price)" if without else text

@@ -24,9 +24,10 @@ from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
+from tfy_last9.arrivals.costs import check_budget
 from tfy_last9.cli.accounts import account_lines
 from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
-from tfy_last9.cli.budgeting import check_budget, spending_lines
+from tfy_last9.cli.budgeting import limited, spending_lines
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import Crew
@@ -51,7 +52,7 @@ from tfy_last9.errors import (
 from tfy_last9.judge.looks import with_stretches
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import Manifest, Retry
-from tfy_last9.model.scenario import Limits, Scenario
+from tfy_last9.model.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

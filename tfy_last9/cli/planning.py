@@ -10,6 +10,7 @@ from dataclasses import replace
 from tfy_last9.adapters.runfolder.spending import Spending
 from tfy_last9.arrivals.quota import quota_warnings
 from tfy_last9.arrivals.schedule import planned
+from tfy_last9.cli.budgeting import cost_lines
 from tfy_last9.cli.load import expected_duration_s
 from tfy_last9.errors import ExitCode, Undecidable
 from tfy_last9.judge.decide import needs_last9
@@ -69,6 +70,7 @@ def describe(
     for target in scenario.targets:
         sent = sum(n for (_, name), n in counts.items() if name == target.name)
         lines.append(f"  {target.name}: {sent} requests to {target.model}{_bound(target, sent)}")
+    lines += [f"  {line}" for line in cost_lines(scenario)]
     lines += [f"  warning: {warning}" for warning in quota_warnings(scenario)]
     lines += _expected(scenario, counts, spending)
     if scenario.policy.retries:

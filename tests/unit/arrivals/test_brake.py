@@ -23,7 +23,8 @@ from tfy_last9.arrivals.costs import (
 )
 from tfy_last9.arrivals.schedule import schedule
 from tfy_last9.model.conversation import FollowUp, Image
-from tfy_last9.model.scenario import Api, Message, Price, Prompt
+from tfy_last9.model.price import Price
+from tfy_last9.model.scenario import Api, Message, Prompt
 
 PRICE = Price(1.0, 10.0)
 SCENARIO = load_scenario(Path(__file__).parents[2] / "data" / "budget.yaml")
@@ -64,7 +65,9 @@ def test_the_budget_holds_whatever_the_order_of_ends(data):
             )
             bill = bill.plus(real)
             told = data.draw(st.tuples(st.booleans(), st.booleans()))
-            brake.settle(ended, *(n if known else None for n, known in zip(real, told, strict=True)))
+            brake.settle(
+                ended, *(n if known else None for n, known in zip(real, told, strict=True))
+            )
         committed = brake.spent.plus(brake.reserved)
         assert bill.nano_usd <= committed.nano_usd <= limit.nano_usd
         assert bill.tokens <= committed.tokens <= limit.tokens

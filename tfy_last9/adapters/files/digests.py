@@ -20,10 +20,12 @@ def scenario_digest(scenario: Scenario) -> str:
 def comparability_hash(scenario: Scenario) -> str:
     """Return the digest of all that must be equal in two runs before their numbers may be compared.
 
-    That is the scenario without `limits`, which bound the generator and not the traffic.
+    That is the scenario without `limits`, which bound the generator and not the traffic, and without prices.
     """
     data = scenario_to_json(scenario)
     del data["limits"]
+    for target in data["targets"]:
+        del target["price"]
     return _of_json(data)
 
 
