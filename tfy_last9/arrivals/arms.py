@@ -18,7 +18,7 @@ def arm_choice(scenario: Scenario) -> ArmChoice:
     Mirrored arrivals go to both arms at the same instant, the first of the two at random. Others go to
     one, so that each two arrivals of a target hold one of each arm.
     """
-    if scenario.arms is None:
+    if scenario.arms is None or scenario.arms.by is not None:
         return lambda _: (None,)
     if scenario.arms.mirror:
         random = Random(f"{scenario.seed}/mirror")

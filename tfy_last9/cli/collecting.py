@@ -66,7 +66,7 @@ class Collector:
         self._objectives = objectives
         self._counts: tuple[Counted, ...] = ()
         self._client = self._open.enter_context(Last9Client(settings, self._clock))
-        labels = attribute_names(objectives)
+        labels = attribute_names(objectives, self._manifest.scenario.arms)
         self._source = Last9Source(self._client, settings, self._clock, labels)
         self._book = self._open.enter_context(EvidenceStore(folder, required_roles(objectives)))
         self._earlier_looks: tuple[Look, ...] = ()

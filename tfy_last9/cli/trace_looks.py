@@ -47,7 +47,7 @@ class TraceLooks:
     ) -> None:
         self.found: Settled | None = None
         self._clock = StoppableClock()
-        labels = attribute_names(tuple(objectives))
+        labels = attribute_names(objectives, folder.read_manifest().scenario.arms)
         self._source = Last9Source(client.with_clock(self._clock), settings, self._clock, labels)
         self._folder = folder
         self._manifest = folder.read_manifest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfy_last9.judge.canary_needs import counts_needed, latency_needed
 from tfy_last9.judge.multiplicity import Claim, adjusted_p_values
@@ -98,12 +98,30 @@ def findings(found: Iterable[Comparison], adjusted: Mapping[Claim, float]) -> tu
 
 
 def _of_provider(tally: ArmTally, arms: Arms) -> Iterator[Comparison]:
-    doubt = _cache_doubt(tally)
+    untold = _untold_doubt(tally, arms)
+    doubt = untold or _cache_doubt(tally)
     for latencies in tally.latencies:
         if latencies.baseline or latencies.canary:
-            yield _latency(tally, latencies, arms, doubt)
-    yield _tail(tally, arms, doubt)
-    yield _errors(tally, arms)
+            yield _with_untold(_latency(tally, latencies, arms, doubt), tally)
+    yield _with_untold(_tail(tally, arms, doubt), tally)
+    yield _with_untold(_errors(tally, arms, untold), tally)
+
+
+def _untold_doubt(tally: ArmTally, arms: Arms) -> str | None:
+    """Say why arms cannot be compared: those of neither may be the bad ones of one."""
+    everything = tally.untold + tally.baseline.sent + tally.canary.sent
+    if tally.untold <= arms.margins.errors * everything:
+        return None
+    return (
+        f"{tally.untold:,} of {everything:,} requests do not tell their arm"
+        f" (more than {percent(arms.margins.errors)}), and they may be the bad ones of one"
+    )
+
+
+def _with_untold(found: Comparison, tally: ArmTally) -> Comparison:
+    if not tally.untold:
+        return found
+    return replace(found, detail=f"{found.detail}; {tally.untold:,} more do not tell their arm")
 
 
 def _latency(tally: ArmTally, found: Latencies, arms: Arms, doubt: str | None) -> Comparison:
@@ -149,7 +167,7 @@ def _tail(tally: ArmTally, arms: Arms, doubt: str | None) -> Comparison:
     )
 
 
-def _errors(tally: ArmTally, arms: Arms) -> Comparison:
+def _errors(tally: ArmTally, arms: Arms, doubt: str | None) -> Comparison:
     baseline, canary = tally.baseline, tally.canary
     return _counts(
         tally,
@@ -158,7 +176,7 @@ def _errors(tally: ArmTally, arms: Arms) -> Comparison:
         what="error rate",
         margin=arms.margins.errors,
         counts=(canary.errors, canary.sent, baseline.errors, baseline.sent),
-        doubt=None,
+        doubt=doubt,
     )
 
 

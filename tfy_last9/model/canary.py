@@ -48,3 +48,5 @@ class ArmTally:
     latencies: tuple[Latencies, ...]
     slow_means: str
     """What makes a request slow, in words."""
+    untold: int = 0
+    """Requests of neither arm, as far as answers and traces tell."""

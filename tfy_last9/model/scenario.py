@@ -125,6 +125,8 @@ class Arm:
     """Target name to the `account/model` that this arm asks for in its place."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] = field(default_factory=dict)
+    served: str | None = None
+    """What tells that this arm served a request; only with `by`."""
 
     def applied_to(self, target: Target) -> Target:
         """Return the target as this arm sends to it; the arm's headers and body win."""
@@ -158,6 +160,8 @@ class Arms:
     """True: every arrival goes to both arms at the same instant. Else each goes to one, at random."""
     margins: Margins = field(default_factory=Margins)
     confidence: float = 0.95
+    by: str | None = None
+    """`resolved_model` or a resource attribute: the gateway splits one stream of traffic. None: we send to both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +319,12 @@ class Scenario:
 
     @property
     def sides(self) -> tuple[Arm, ...]:
-        """Baseline and canary in this order; empty without arms."""
-        return () if self.arms is None else (self.arms.baseline, self.arms.canary)
+        """Baseline and canary in this order; empty without arms that are sent to."""
+        return (
+            ()
+            if self.arms is None or self.arms.by is not None
+            else (self.arms.baseline, self.arms.canary)
+        )
 
     @property
     def judged_phases(self) -> tuple[str, ...]:

@@ -170,7 +170,7 @@ def _freeze_what_exists() -> None:
 
 def make_arms_driver(scenario: Scenario, gateway: GatewaySettings) -> Driver:
     """Return one driver, or one per arm where arms go to different gateways."""
-    if scenario.arms is None:
+    if not scenario.sides:
         return make_driver(scenario.driver, gateway, scenario.limits)
     places = arm_gateways(read_environment(), scenario)
     made = {

@@ -193,3 +193,12 @@ def test_a_canary_at_the_edge_is_weighed_among_all_claims():
     assert alone.p_fail == among.p_fail
     assert among.p_fail_adjusted > alone.p_fail_adjusted
     assert among.state is State.INCONCLUSIVE
+
+
+def test_requests_of_unknown_arm_are_shown_and_many_of_them_leave_everything_open():
+    few = compare_alone([arm_tally(n=2000, untold=3)], ARMS)
+    assert {one.state for one in few} == {State.PASS}
+    assert all("3 more do not tell their arm" in one.message for one in few)
+    many = compare_alone([arm_tally(n=2000, untold=900)], ARMS)
+    assert {one.state for one in many} == {State.INCONCLUSIVE}
+    assert "900 of" in many[0].message

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from tfy_last9.adapters.files.complaints import shown
-from tfy_last9.adapters.files.scenario_parts import BodyKey, HeaderName, HeaderValue, Model, Part
+from tfy_last9.adapters.files.scenario_parts import (
+    BodyKey,
+    HeaderName,
+    HeaderValue,
+    Model,
+    Part,
+    Text,
+)
 from tfy_last9.model.scenario import Arm, Arms, BaselinePolicy, Margins
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
@@ -48,6 +56,7 @@ class ArmPart(Part):
     models: dict[str, Model] = Field(default_factory=dict)
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     body: dict[BodyKey, JsonValue] = Field(default_factory=dict)
+    served: Text | None = None
 
 
 class MarginsPart(Part):
@@ -71,6 +80,7 @@ class ArmsPart(Part):
 
     baseline: ArmPart
     canary: ArmPart
+    by: Text | None = None
     mirror: bool = False
     margins: MarginsPart = MarginsPart()
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
@@ -87,6 +97,7 @@ def arms_of(part: ArmsPart) -> Arms:
         mirror=part.mirror,
         margins=_margins(part.margins),
         confidence=part.confidence,
+        by=part.by,
     )
 
 
@@ -108,11 +119,41 @@ def arm_faults(part: ArmsPart, targets: list[str]) -> list[tuple[tuple[str, ...]
                 known = ", ".join(targets)
                 message = f'no target is called "{target}"; the targets are {known}'
                 faults.append((("arms", name, "models", target), message))
+    faults += _served_faults(part)
     if part.baseline == part.canary:
         message = "both arms send the same requests to the same place: only chance could differ"
         faults.append((("arms", "canary"), message))
     return faults
 
 
+def _served_faults(part: ArmsPart) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Arms are told by what served them, or by what is sent to them; not both."""
+    sides = (("baseline", part.baseline), ("canary", part.canary))
+    if part.by is None:
+        for name, arm in sides:
+            if arm.served is not None:
+                yield (
+                    ("arms", name, "served"),
+                    "`served` needs `by: resolved_model` or an attribute",
+                )
+        return
+    if part.mirror:
+        yield (
+            ("arms", "mirror"),
+            "`mirror` sends to both arms; with `by` the gateway splits one stream",
+        )
+    for name, arm in sides:
+        if arm.served is None:
+            yield (
+                ("arms", name),
+                f"with `by: {part.by}` an arm needs `served`, the value that tells it",
+            )
+        elif arm != ArmPart(served=arm.served):
+            message = "with `by` an arm is told by `served` alone: both get the same requests"
+            yield ("arms", name), message
+
+
 def _arm(name: str, part: ArmPart) -> Arm:
-    return Arm(name, part.gateway, part.key, part.models, part.headers, dict(part.body))
+    return Arm(
+        name, part.gateway, part.key, part.models, part.headers, dict(part.body), part.served
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfy_last9.adapters.runfolder.database import literal, open_database, text_list
 from tfy_last9.adapters.runfolder.ledger import ledger_relation
+from tfy_last9.adapters.runfolder.served_arms import tell_arms
 from tfy_last9.adapters.runfolder.values import value_of
 from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
 from tfy_last9.model.objective import Book, Operator, Threshold
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tfy_last9.adapters.runfolder.folder import RunFolder
     from tfy_last9.model.canary import Steps
     from tfy_last9.model.objective import Objective
+    from tfy_last9.model.scenario import Arms
 
 FIELDS = ("ttft_ms", "total_ms")
 BASELINE, CANARY = "baseline", "canary"
@@ -65,11 +67,17 @@ Limit = tuple[str, Operator, float]
 
 
 def read_arms(
-    database: duckdb.DuckDBPyConnection, objectives: Iterable[Objective], *, mirror: bool
+    database: duckdb.DuckDBPyConnection, objectives: Iterable[Objective], arms: Arms
 ) -> tuple[ArmTally, ...]:
     """Return both arms per provider, from the opened books of a run that has arms."""
-    pair = MIRRORED if mirror else "NULL::BIGINT"
+    pair = MIRRORED if arms.mirror else "NULL::BIGINT"
     source = "(SELECT * FROM ledger WHERE is_judged AND is_counted)"
+    if arms.by is not None:
+        told = tell_arms(database, arms)
+        source = (
+            f"(SELECT l.* REPLACE (t.arm AS arm) FROM ledger l LEFT JOIN {told} t USING (seq)"  # noqa: S608 - quoted literals
+            " WHERE l.is_judged AND l.is_counted)"
+        )
     return _read(database, latency_limits(objectives), source, arm="l.arm", pair=pair)
 
 
@@ -137,6 +145,7 @@ def _read(
                 for field in FIELDS
             ),
             _words(limits),
+            counts.get((provider, None), nothing).sent,
         )
         for provider in sorted({provider for provider, _ in counts})
     )
@@ -169,7 +178,7 @@ def _mark_slowest(database: duckdb.DuckDBPyConnection) -> None:
         f"""
         UPDATE arm_rows SET slow = (total_ms > edge)::INTEGER
         FROM (SELECT provider AS name, quantile_disc(total_ms, {TAIL}) AS edge
-              FROM arm_rows GROUP BY provider) edges
+              FROM arm_rows WHERE arm IS NOT NULL GROUP BY provider) edges
         WHERE name = provider AND total_ms IS NOT NULL
         """  # noqa: S608 - a constant
     )

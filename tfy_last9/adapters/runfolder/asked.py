@@ -7,13 +7,16 @@ from dataclasses import fields, is_dataclass
 
 from tfy_last9.model.fields import LEDGER_LABELS, SPAN_LABELS, VALUE_FIELDS
 from tfy_last9.model.objective import Condition, Objective
+from tfy_last9.model.scenario import Arms
 
 _KNOWN = LEDGER_LABELS | SPAN_LABELS | {name for _, name in VALUE_FIELDS}
 
 
-def attribute_names(objectives: Iterable[Objective]) -> tuple[str, ...]:
-    """Return the names in conditions, groups and `has` that no column answers, sorted."""
+def attribute_names(objectives: Iterable[Objective], arms: Arms | None = None) -> tuple[str, ...]:
+    """Return the names in conditions, groups, `has` and `arms: by` that no column answers, sorted."""
     named = {name for objective in objectives for name in _names(objective)}
+    if arms is not None and arms.by is not None:
+        named.add(arms.by)
     return tuple(sorted(name for name in named - _KNOWN if "'" not in name and "\\" not in name))
 
 

@@ -149,7 +149,7 @@ class Reduction:
             if baseline is None or baseline.run_id is None:
                 return ()
             return read_two_runs(self._folder.baseline, self._folder, self._objectives)
-        return read_arms(self._database, self._objectives, mirror=self._arms.mirror)
+        return read_arms(self._database, self._objectives, self._arms)
 
     def causes(self, findings: Iterable[Finding]) -> dict[tuple[str, Group], Why]:
         """Return what is known about the cause of each of these findings."""
@@ -191,7 +191,7 @@ class Reduction:
             if is_bet_on and isinstance(indicator, Threshold | Ratio):
                 load_events(self._database, indicator, objective.group_by)
                 found |= read_bets(self._database, objective)
-        if self._arms is not None:
+        if self._arms is not None and self._arms.by is None:
             self.arms()
             has_limits = bool(latency_limits(self._objectives))
             found |= read_arm_bets(self._database, self._arms, has_limits=has_limits)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tfy_last9.adapters.files.scenario import load_scenario, scenario_from_json, scenario_to_json
+from tfy_last9.arrivals.schedule import schedule
 from tfy_last9.errors import FileProblems
 from tfy_last9.model.scenario import Cache, Margins
 
@@ -73,3 +74,42 @@ def test_warm_caches_need_a_phase_that_warms_them(tmp_path):
     assert load_scenario(path).cache is Cache.WARM
     path.write_text(path.read_text().replace(", judged: false", ""))
     assert "judged: false" in complaint(path)
+
+
+SPLIT = """arms:
+  by: resolved_model
+  baseline: {served: openai-main/gpt-4o-mini}
+  canary: {served: openai-canary/gpt-4o-mini}
+"""
+
+
+def split(tmp_path, old="", new=""):
+    text = (CANARY.parents[1] / "tests" / "data" / "short.yaml").read_text()
+    path = tmp_path / "scenario.yaml"
+    path.write_text(text + SPLIT.replace(old, new) if old else text + SPLIT)
+    return path
+
+
+def test_a_stream_that_the_gateway_splits_is_sent_once(tmp_path):
+    scenario = load_scenario(split(tmp_path))
+    assert scenario.sides == ()
+    assert {arrival.arm for arrival in schedule(scenario)} == {None}
+    assert (scenario.arms.by, scenario.arms.canary.served) == (
+        "resolved_model",
+        "openai-canary/gpt-4o-mini",
+    )
+    assert scenario_from_json(scenario_to_json(scenario)) == scenario
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  by: resolved_model\n", "", "`served` needs `by: resolved_model`"),
+        ("{served: openai-canary/gpt-4o-mini}", "{}", "an arm needs `served`"),
+        ("openai-canary", "openai-main", "only chance could differ"),
+        ("  by:", "  mirror: true\n  by:", "the gateway splits one stream"),
+        ("mini}\n  canary", "mini, headers: {x: y}}\n  canary", "told by `served` alone"),
+    ],
+)
+def test_a_mistake_in_told_arms_is_named(tmp_path, old, new, message):
+    assert message in complaint(split(tmp_path, old, new))

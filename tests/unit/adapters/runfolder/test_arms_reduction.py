@@ -12,15 +12,19 @@ from runfolder_builders import (
     build_page,
     build_row,
     build_scenario,
+    build_span,
+    build_trace,
     collect,
     sealed_folder,
 )
 
 from tfy_last9.adapters.runfolder.arms import latency_limits, read_two_runs
+from tfy_last9.adapters.runfolder.asked import attribute_names
 from tfy_last9.adapters.runfolder.reduce import Reduction
 from tfy_last9.model.canary import ArmCounts, ArmTally
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.scenario import Arm, Arms
+from tfy_last9.model.trace import Span
 from tfy_last9.stats.shift import STEP
 
 Row = dict[str, object]
@@ -115,3 +119,55 @@ def test_two_runs_are_paired_by_their_place_in_the_schedule(tmp_path: Path) -> N
     doubled = round(math.log(400) / STEP) - round(math.log(200) / STEP)
     assert found.latencies[0].differences == ((0, 1), (doubled, 1))
     assert (found.baseline.sent, found.canary.sent) == (2, 2)
+
+
+OLD, NEW = "openai-main/gpt-4o", "openai-canary/gpt-4o"
+BY_MODEL = Arms(Arm("baseline", served=OLD), Arm("canary", served=NEW), by="resolved_model")
+
+
+def served(tmp_path: Path, rows: list[Row], spans: list[Span], arms: Arms) -> tuple[ArmTally, ...]:
+    folder = sealed_folder(tmp_path, rows, build_scenario(arms=arms))
+    collect(folder, build_page(spans))
+    with Reduction(folder, []) as reduction:
+        return reduction.arms()
+
+
+def test_arms_are_what_served_and_not_what_was_asked(tmp_path: Path) -> None:
+    """The header wins; without one the Model spans tell, if they agree; the rest has no arm."""
+    rows = [
+        row(0, None, resolved_model=OLD),
+        row(1, None, resolved_model=NEW),
+        row(2, None, resolved_model=OLD),
+        row(3, None, outcome="timeout", first_token_ns=None),  # its trace shows the canary
+        row(4, None),  # fell back from one to the other, no header
+        row(5, None, resolved_model="openai-main/another"),
+        row(6, None),  # no trace
+    ]
+    spans = [
+        *build_trace(1, model=OLD),
+        *build_trace(3, model=NEW),
+        *build_trace(4, model=OLD),
+        replace(build_span(4, model=NEW), span_id="00000004deadbeef"),
+    ]
+    (found,) = served(tmp_path, rows, spans, BY_MODEL)
+    assert (found.baseline.sent, found.canary.sent, found.untold) == (2, 2, 3)
+    assert (found.baseline.errors, found.canary.errors) == (0, 1)
+
+
+def test_arms_can_be_told_by_an_attribute_of_the_gateway(tmp_path: Path) -> None:
+    arms = Arms(Arm("baseline", served="a"), Arm("canary", served="b"), by="deployment")
+    rows = [row(seq, None) for seq in range(5)]
+    spans = [
+        span
+        for seq, side in enumerate("abbc")
+        for span in build_trace(seq, resource={"deployment": side})
+    ]
+    (found,) = served(tmp_path, rows, spans, arms)
+    assert (found.baseline.sent, found.canary.sent, found.untold) == (1, 2, 2)
+
+
+def test_what_tells_the_arms_is_fetched() -> None:
+    arms = Arms(Arm("baseline", served="a"), Arm("canary", served="b"), by="deployment")
+    assert attribute_names([], arms) == ("deployment",)
+    assert attribute_names([], BY_MODEL) == ()
+    assert attribute_names([]) == ()
