@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tfy_last9.adapters.runfolder.spending import Spending
+from tfy_last9.arrivals.costs import unpriced
 from tfy_last9.arrivals.quota import quota_warnings
 from tfy_last9.arrivals.schedule import planned
 from tfy_last9.cli.budgeting import cost_lines
@@ -152,7 +153,8 @@ def _expected(
 ) -> list[str]:
     """Return what a run like an earlier one would take: tokens and money."""
     if spending is None:
-        return ["  price: unknown; --like RUN takes tokens and cost per request from a stored run"]
+        what = "price: unknown" if any(unpriced(scenario)) else "usual cost: unknown"
+        return [f"  {what}; --like RUN takes tokens and cost per request from a stored run"]
     if not any(_is_like(target, spending) for target in scenario.targets):
         return ["  price: unknown; that run served no request of these targets and models"]
     sums = {"input_tokens": 0.0, "output_tokens": 0.0, "cost_usd": 0.0}

@@ -126,7 +126,7 @@ def _read(
             tallies[objective.name] = read_tallies(database, objective)
             bets |= read_bets(database, objective)
     arms: tuple[ArmTally, ...] = ()
-    if scenario.sides:  # where only traces tell the arms they are told at the end
+    if scenario.arms is not None and scenario.arms.by is None:  # others are told at the end
         arms = read_arms(database, objectives, scenario.arms)
         has_limits = bool(latency_limits(objectives))
         bets |= read_arm_bets(database, scenario.arms, has_limits=has_limits)
