@@ -12,6 +12,7 @@ from secrets import token_hex
 from tfy_last9.adapters.files.digests import comparability_hash, scenario_digest, slo_digest
 from tfy_last9.adapters.files.openslo import load_objectives, slo_files
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.arrivals.costs import check_budget
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import Manifest, Retry
 from tfy_last9.model.scenario import Scenario
@@ -45,7 +46,8 @@ def new_run_id(scenario: Scenario, now_ns: int) -> str:
 
 
 def open_run(request: RunRequest, now_ns: int) -> tuple[RunFolder, tuple[Objective, ...]]:
-    """Make the run folder. Raises `FileProblems` for SLO files that cannot be used."""
+    """Make the run folder. Raises `FileProblems` for SLO files, `ConfigurationError` for a budget, of no use."""
+    check_budget(request.scenario, request.workers)
     objectives = load_objectives(request.slo)
     files = slo_files(request.slo)
     manifest = Manifest(

@@ -124,7 +124,9 @@ def budget_problems(scenario: Scenario, workers: int) -> tuple[Problem, ...]:
     if limits.usd is None and limits.tokens is None:
         return ()
     if scenario.is_closed:
-        what = "a budget needs open arrivals: users of a closed loop ask as often as they are answered"
+        what = (
+            "a budget needs open arrivals: users of a closed loop ask as often as they are answered"
+        )
         return ((what, "use constant, poisson or shaped arrivals, or take the budget out"),)
     found = tuple(problem for target in _sent(scenario) for problem in _unbounded(target, scenario))
     return tuple(dict.fromkeys(found)) or tuple(_too_small(scenario, workers))

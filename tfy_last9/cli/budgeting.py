@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from tfy_last9.arrivals.costs import Costs, of_probes, unpriced
 from tfy_last9.errors import ConfigurationError
@@ -26,6 +27,14 @@ def limited(limits: Limits, usd: float | None, *, rehearses: bool) -> Limits:
     if rehearses and limits.stop_after_failures is None:
         limits = replace(limits, stop_after_failures=0)
     return limits
+
+
+def spending_text(spending: Mapping[str, Any]) -> str:
+    """Return what a run under a budget has spent so far."""
+    return (
+        f"spent {spending['usd']:.4f} USD and {spending['tokens']:,} tokens"
+        f" (reserved {spending['reserved_usd']:.4f} USD, {spending['reserved_tokens']:,} tokens)"
+    )
 
 
 def cost_lines(scenario: Scenario) -> Iterator[str]:

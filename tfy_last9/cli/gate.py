@@ -116,7 +116,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
     """Run the whole job and return its exit code."""
     scenario = with_stretches(overridden(load_scenario(request.scenario), request))
     objectives = load_objectives(request.slo)
-    check_budget(scenario, request.workers)
+    check_budget(scenario, request.crew.workers)
     check_decidable(scenario, objectives, client_only=request.client_only)
     if not request.sandbox:
         refuse_outside_the_sandbox(
@@ -152,7 +152,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
             found_baseline(request.baseline, kept, scenario, wanted, console)
         )
         world = _enter_world(request, scenario, place, stack, console)
-        _preflight(scenario, world, request.workers, console)
+        _preflight(scenario, world, request.crew.workers, console)
         folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
         if place is not None:
             place.run = folder

@@ -177,14 +177,6 @@ def feed(live: LiveRun, tail: Tail, folder: RunFolder) -> None:
     live.take(tail.rows())
 
 
-def spending_text(spending: Mapping[str, Any]) -> str:
-    """Return what a run under a budget has spent so far."""
-    return (
-        f"spent {spending['usd']:.4f} USD and {spending['tokens']:,} tokens"
-        f" (reserved {spending['reserved_usd']:.4f} USD, {spending['reserved_tokens']:,} tokens)"
-    )
-
-
 def expected_duration_s(scenario: Scenario) -> float:
     """Return how long the load takes, start of Locust included, roughly."""
     return scenario.duration_s + scenario.limits.users / SPAWN_RATE_PER_S + 3

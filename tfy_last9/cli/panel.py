@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tfy_last9.cli.budgeting import spending_text
 from tfy_last9.judge.phrases import percent, quantity, significant
 from tfy_last9.model.run import SettlePoint
 from tfy_last9.progress.live_run import LiveRun, Provider, Spent
@@ -55,6 +56,8 @@ class LoadView:
             f"load: {totals['finished']} finished, {totals['in_flight']} in flight, "
             f"{totals['errors']} errors, {totals['missed']} missed"
         )
+        if (spending := self.live.spending) is not None:
+            text += f", {spending_text(spending)}"
         left_s = self._left_s()
         text += f", {left_s:.0f} s left" if left_s else ", draining"
         slow = ", ".join(

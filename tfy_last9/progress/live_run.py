@@ -83,6 +83,8 @@ class LiveRun:
         self.outcomes: Counter[str] = Counter()
         self.totals: Mapping[str, int] = {}
         """The newest totals of all workers: offered, started, missed, finished, in_flight, errors."""
+        self.spending: Mapping[str, Any] | None = None
+        """What all workers spent and reserved; None without a budget."""
         self._judged = frozenset(scenario.judged_phases)
         names = () if scenario.arms else providers_of(scenario)
         self._providers = {name: Provider(name) for name in names}
@@ -104,6 +106,7 @@ class LiveRun:
         self.start_ns = document.get("start_ns", self.start_ns)
         names = ("offered", "started", "missed", "finished", "in_flight", "errors")
         self.totals = {name: document[name] for name in names}
+        self.spending = document.get("spending")
         at_s = self.seconds(document["t_ns"])
         if at_s is not None:
             self.course.sampled(at_s, document["offered"], document["in_flight"])

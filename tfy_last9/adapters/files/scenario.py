@@ -204,7 +204,8 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         prompts=tuple(prompt_of(part) for part in document.prompts or ()) or (Prompt(()),),
         limits=Limits(
             *(document.arrivals.users or limits.users, limits.connect, limits.first_token),
-            *(limits.idle, limits.total, limits.usd, limits.tokens, limits.stop_after_failures),
+            *(limits.idle, limits.total),
+            *(limits.usd, limits.tokens, limits.stop_after_failures),
         ),
         metadata=dict(document.metadata),
         settle=Settle(settle.deadline, settle.late_after, settle.poll),

@@ -366,6 +366,8 @@ def test_tokens_without_a_price_are_no_cost_of_nothing():
     answer = Answer(started_ns=0, written=True)
     answer.facts.input_tokens = answer.facts.output_tokens = 7
     assert cost_of(SHORT.targets[0], answer) == (None, 14)
+
+
 def test_the_health_meter_forgets_the_last_interval():
     meter = HealthMeter(0)
     meter.started_late_by(5)
