@@ -205,7 +205,9 @@ def _scenario(document: ScenarioDocument) -> Scenario:
         limits=Limits(
             *(document.arrivals.users or limits.users, limits.connect, limits.first_token),
             *(limits.idle, limits.total),
-            *(limits.usd, limits.tokens, limits.stop_after_failures),
+            usd=limits.usd,
+            tokens=limits.tokens,
+            stop_after_failures=limits.stop_after_failures,
         ),
         metadata=dict(document.metadata),
         settle=Settle(settle.deadline, settle.late_after, settle.poll),
