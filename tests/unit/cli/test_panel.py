@@ -144,7 +144,7 @@ def test_a_terminal_is_drawn_on_and_left_clean(monkeypatch, view):
 def test_where_nothing_can_be_drawn_there_are_lines(monkeypatch, view, terminal, term):
     monkeypatch.setattr("sys.stderr", stream := Stream(terminal=terminal))
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((200, 40)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((200, 40)))
     console = Console()
     console._told_s = -100.0
     console.show(view)
