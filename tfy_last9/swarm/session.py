@@ -107,6 +107,8 @@ class Session:
         self._exhausted = False
         self._is_spent = False
         self._finished = False
+        self._parted: Any = Event()
+        """Set once the master has the farewell, or was silent for too long."""
         self._left = False
         self._greenlets: list[Any] = []
         self._alarm = Alarm()
@@ -202,7 +204,7 @@ class Session:
         """
         self._left = self._left or (left and not self._finished)
         if self._finished:
-            self._outbox.settle(LOST_AFTER_S)
+            self._parted.wait(LOST_AFTER_S)
             return
         self._pool.close()
         self._over.set()
@@ -218,8 +220,13 @@ class Session:
             gevent.sleep(0.02)
 
     def finish(self) -> None:
-        """Ship what is left and say goodbye. Idempotent: every way a run can end comes through here."""
+        """Ship what is left and say goodbye. Every way a run can end comes through here.
+
+        Several may at once (a Ctrl-C reaches master and worker): whoever is second waits for the first, since
+        the process may be gone when it returns.
+        """
         if self._finished:
+            self._parted.wait(LOST_AFTER_S)
             return
         self._finished = True
         self._stop_feeding()
@@ -230,6 +237,7 @@ class Session:
         self._alarm.close()
         self._driver.close()
         self._outbox.settle(LOST_AFTER_S)
+        self._parted.set()
 
     def _farewell(self) -> dict[str, Any]:
         return {

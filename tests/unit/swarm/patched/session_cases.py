@@ -170,6 +170,21 @@ def test_draining_twice_says_goodbye_once():
     assert len(worker.of("farewell")) == 1
 
 
+def test_whoever_drains_second_waits_until_the_goodbye_was_heard():
+    """A process that goes when its own part is done takes the farewell with it: a Ctrl-C reaches both sides."""
+    worker = Worker(DriverDouble())
+    gevent.sleep(0.1)
+    worker.outbox.settle = lambda _: gevent.sleep(0.3)
+    first = gevent.spawn(worker.session.drain, 1)
+    gevent.idle()
+    second = gevent.spawn(worker.session.finish)
+    gevent.sleep(0.1)
+    assert not first.ready()
+    assert not second.ready()
+    gevent.joinall([first, second], timeout=5, raise_error=True)
+    assert len(worker.of("farewell")) == 1
+
+
 def test_a_user_killed_in_the_middle_leaves_an_aborted_row():
     worker = Worker(DriverDouble(delay_s=0.2))
     gevent.sleep(0.15)
