@@ -29,6 +29,24 @@ def test_a_slow_gateway_is_named_and_its_providers_are_not_blamed(tmp_path):
     assert "gateway explains" in " ".join(run.out.split("\n\n")[0].split())
 
 
+def test_one_slow_provider_among_five_is_named_in_the_first_line(tmp_path):
+    run = gate(
+        *(tmp_path, *SLO, "--fault", "provider_latency:mistral=2s"),
+        scenario=ROOT / "tests" / "data" / "five.yaml",
+    )
+    assert run.code == 20, run.err
+    assert run.states("provider-latency") == {
+        "mistral": "FAIL",
+        **dict.fromkeys(("anthropic", "bedrock", "gemini", "openai"), "PASS"),
+    }
+    state, reason, *_ = run.out.splitlines()
+    assert state.startswith("FAIL")
+    assert reason.startswith("provider-latency, mistral: ")
+    assert (
+        finding(run, "provider-latency", "mistral")["why"]["stages"][0]["name"] == "provider wait"
+    )
+
+
 def test_lost_and_late_traces_are_told_apart_and_counted_exactly(tmp_path):
     """The delay leaves five seconds in which a look proves lateness, also on a busy machine."""
     patient = tmp_path / "patient.yaml"
