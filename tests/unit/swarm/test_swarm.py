@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 CASES = sorted((Path(__file__).parent / "patched").glob("*_cases.py"))
+# One worker of the test run has the child; spread out, each would run all the cases.
+pytestmark = pytest.mark.xdist_group("swarm")
 CHILD = """
 import sys
 import locust  # first: it patches what pytest would import otherwise
