@@ -13,7 +13,8 @@ from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.opening import new_run_id
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli.console import Console
-from tfy_last9.cli.gate import GateRequest, run_gate
+from tfy_last9.cli.gate import run_gate
+from tfy_last9.cli.gate_request import GateRequest
 from tfy_last9.cli.refusing import check_out
 from tfy_last9.errors import BrokenRun, ConfigurationError, ExitCode, Undecidable
 from tfy_last9.judge import capacity

@@ -4,112 +4,46 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from shlex import quote
 
 from tfy_last9.adapters.environment import (
-    GatewaySettings,
-    arm_gateways,
     gateway_settings,
     read_environment,
 )
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
-from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.adapters.opening import RunRequest, open_run
-from tfy_last9.adapters.otlp.settings import OtlpSettings, otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
-from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.arrivals.costs import check_budget
 from tfy_last9.cli.accounts import account_lines
 from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
-from tfy_last9.cli.budgeting import limited, spending_lines
+from tfy_last9.cli.budgeting import spending_lines
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import Crew
 from tfy_last9.cli.exporting import export_after
+from tfy_last9.cli.gate_request import GateRequest, overridden
 from tfy_last9.cli.judging import conclude
 from tfy_last9.cli.load import LoadProcess, expected_duration_s
 from tfy_last9.cli.markers import Markers
 from tfy_last9.cli.planning import check_decidable
 from tfy_last9.cli.preflight import check_gateway, check_last9, follow_one_trace
-from tfy_last9.cli.publishing import GitHub
 from tfy_last9.cli.refusing import check_out, refuse_outside_the_sandbox
 from tfy_last9.cli.resuming import checked_run_id, resume
 from tfy_last9.cli.retrying import Place, earlier_looks
-from tfy_last9.cli.sandbox import Sandbox, SandboxRequest
 from tfy_last9.cli.sandbox_place import SandboxPlace
 from tfy_last9.cli.watchdog import EnoughIsKnown, Watchdog
+from tfy_last9.cli.world import World, enter_world
 from tfy_last9.errors import (
-    ConfigurationError,
     HarnessError,
-    MissingSettings,
 )
 from tfy_last9.judge.looks import with_stretches
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import Manifest, Retry
 from tfy_last9.model.scenario import Scenario
-
-
-@dataclass(frozen=True, slots=True)
-class GateRequest:
-    """The command line of `gate`."""
-
-    scenario: Path
-    slo: Path
-    out: Path
-    sandbox: bool
-    sandbox_port: int
-    faults: tuple[str, ...]
-    client_only: bool
-    crew: Crew
-    rate_per_s: float | None
-    duration_s: float | None
-    seed: int | None
-    as_json: bool
-    github: GitHub | None = None
-    gateway_config: Path | None = None
-    """The sandbox gateway's YAML file."""
-    gateway_switches: tuple[str, ...] = ()
-    """Behaviour of the sandbox's gateway, as `span-kinds=internal`."""
-    run_id: str | None = None
-    """A run of this id is finished if it exists, and made if not; None: a new id."""
-    retry_of: Path | None = None
-    """An undecided run that this one repeats, or `latest`."""
-    export: bool | None = None
-    """Send the run's own spans and metrics to Last9; None: as `LAST9_OTLP_EXPORT` says."""
-    baseline: str | None = None
-    """`latest-pass`, or a stored run to compare with; None: judge the run alone."""
-    baselines: str | None = None
-    """Where baselines are kept; None: as `TFY_BASELINES` says, else beside the run."""
-    users: int | None = None
-    """Most concurrent requests; None: as the scenario says."""
-    budget_usd: float | None = None
-    """Beats the scenario's `limits: {usd: ...}`."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Where the run takes place."""
-
-    gateway: GatewaySettings
-    arms: Mapping[str, GatewaySettings]
-    """Gateway per arm; empty without arms."""
-    last9: Last9Settings | None
-    """None only for `--client-only`."""
-    control_plane: ControlPlaneSettings | None
-    sandbox: Sandbox | None
-    otlp: OtlpSettings | None = None
-    """Where the run's own spans and metrics go; None: nowhere."""
-
-    def check(self) -> None:
-        """Raise if the sandbox died."""
-        if self.sandbox is not None:
-            self.sandbox.check()
 
 
 def run_gate(request: GateRequest, console: Console) -> int:
@@ -151,7 +85,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
         compared = stack.enter_context(
             found_baseline(request.baseline, kept, scenario, wanted, console)
         )
-        world = _enter_world(request, scenario, place, stack, console)
+        world = enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, request.crew.workers, console)
         folder, objectives = open_run(_run_request(request, scenario, world, retry), time.time_ns())
         if place is not None:
@@ -159,73 +93,6 @@ def run_gate(request: GateRequest, console: Console) -> int:
         if compared is not None:
             compared.attach(folder)
         return _run(request, folder, objectives, world, console)
-
-
-def overridden(scenario: Scenario, request: GateRequest) -> Scenario:
-    """Apply `--rate`, `--duration` and `--seed`."""
-    phases = scenario.phases
-    if scenario.is_shaped and (request.rate_per_s or request.duration_s):
-        raise ConfigurationError(
-            f"--rate and --duration do not fit {scenario.arrivals} arrivals, which set rates and times",
-            hint="change the scenario file",
-        )
-    if scenario.is_closed and request.rate_per_s:
-        raise ConfigurationError(
-            "--rate does not fit a closed loop, in which answers set the rate",
-            hint="change `users` or `think` in the scenario file",
-        )
-    if request.rate_per_s is not None:
-        phases = tuple(replace(phase, rate_per_s=request.rate_per_s) for phase in phases)
-    if request.duration_s is not None:
-        judged_s = sum(phase.duration_s for phase in phases if phase.judged)
-        factor = request.duration_s / judged_s
-        phases = tuple(
-            replace(phase, duration_s=phase.duration_s * factor) if phase.judged else phase
-            for phase in phases
-        )
-    seed = scenario.seed if request.seed is None else request.seed
-    limits = replace(scenario.limits, users=request.users or scenario.limits.users)
-    limits = limited(limits, request.budget_usd, rehearses=bool(request.faults))
-    return replace(scenario, phases=phases, seed=seed, limits=limits)
-
-
-def _enter_world(
-    request: GateRequest,
-    scenario: Scenario,
-    place: SandboxPlace | None,
-    stack: ExitStack,
-    console: Console,
-) -> World:
-    sandbox = None
-    if place is not None:
-        wanted = SandboxRequest(
-            *(place.path, request.sandbox_port, request.faults, scenario.seed),
-            gateway_config=request.gateway_config,
-            gateway_options=tuple(f"--{switch}" for switch in request.gateway_switches),
-        )
-        sandbox = stack.enter_context(Sandbox(wanted))
-        environment = sandbox.environment
-        console.say("sandbox: simulated providers, gateway and Last9 are up" + _faulty(request))
-    else:
-        environment = read_environment()
-    gateway = gateway_settings(environment)
-    if sandbox is None:
-        arms = arm_gateways(environment, scenario)
-    else:  # there is one gateway in the sandbox, whatever the arms name
-        arms = {arm.name: gateway for arm in scenario.sides}
-    last9 = None if request.client_only else from_environment(environment)
-    if last9 is None and not request.client_only:
-        raise MissingSettings(
-            "LAST9_REFRESH_TOKEN is not set, so no trace could be verified",
-            hint="set it to a refresh token with read scope, use --sandbox to rehearse, "
-            "or --client-only to judge the client's ledger alone",
-        )
-    otlp = otlp_settings(environment, wanted=request.export)
-    return World(gateway, arms, last9, ControlPlaneSettings.of(environment), sandbox, otlp)
-
-
-def _faulty(request: GateRequest) -> str:
-    return f", with faults {', '.join(request.faults)}" if request.faults else ""
 
 
 def _preflight(scenario: Scenario, world: World, workers: int, console: Console) -> None:

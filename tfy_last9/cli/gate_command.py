@@ -13,7 +13,8 @@ from tfy_last9.cli.budgeting import checked_budget
 from tfy_last9.cli.capacity import find_capacity as search_capacity
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import MASTER_PORT, Crew, LocustfileOption, checked_locustfile
-from tfy_last9.cli.gate import GateRequest, run_gate
+from tfy_last9.cli.gate import run_gate
+from tfy_last9.cli.gate_request import GateRequest
 from tfy_last9.cli.options import (
     BaselinesOption,
     ExportOption,

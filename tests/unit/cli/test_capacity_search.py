@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tfy_last9.cli import capacity
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import Crew
-from tfy_last9.cli.gate import GateRequest
+from tfy_last9.cli.gate_request import GateRequest
 from tfy_last9.cli.main import app
 from tfy_last9.errors import ConfigurationError, ExitCode, Undecidable
 from tfy_last9.model.verdict import State

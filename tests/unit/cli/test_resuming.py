@@ -12,7 +12,8 @@ from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.cli import gate as gating
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.crew import Crew
-from tfy_last9.cli.gate import GateRequest, run_gate
+from tfy_last9.cli.gate import run_gate
+from tfy_last9.cli.gate_request import GateRequest
 from tfy_last9.errors import BrokenRun, ConfigurationError, ExitCode
 from tfy_last9.model.run import EarlyStop
 
@@ -25,7 +26,7 @@ def request_(tmp_path, monkeypatch):
     def never(*_):
         pytest.fail("the gateway was about to be asked")
 
-    monkeypatch.setattr(gating, "_enter_world", never)
+    monkeypatch.setattr(gating, "enter_world", never)
     return GateRequest(
         scenario=DATA / "short.yaml",
         slo=DATA / "slo",
