@@ -3,7 +3,8 @@
     python benchmarks/million.py [--rows 1000000] [--seconds 600] [--workers 2]
 
 Locust master and workers as `gate --processes` starts them, the server of `streams_per_cpu_second.py`, the
-ledger sealed at the end. Memory is the resident set of each process, read every ten seconds.
+ledger sealed at the end. Memory is the resident set of each process, read every ten seconds; its growth is the slope of a
+straight line through the readings after the first two minutes, in which pools and caches fill.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ prompts: [Hello]
 limits: {{users: 2000}}
 """
 EVERY_S = 10.0
+SETTLED_S = 120.0
 MB = 1 << 20
 
 
@@ -60,6 +62,15 @@ def pause(process: subprocess.Popen[bytes]) -> None:
         process.wait(EVERY_S)
     except subprocess.TimeoutExpired:
         return
+
+
+def growth(values: list[float]) -> float | None:
+    """Return how much a process grew once it had settled, MB per minute; None for a run too short to tell."""
+    settled = values[round(SETTLED_S / EVERY_S) :]
+    if len(settled) < 60 / EVERY_S:
+        return None
+    slope = statistics.linear_regression(range(len(settled)), settled).slope
+    return slope * 60 / EVERY_S
 
 
 def main() -> None:
@@ -122,7 +133,9 @@ def main() -> None:
                 statistics.mean(values[start : start + minute])
                 for start in range(0, len(values), minute)
             )
-            print(f"{who}: " + " ".join(f"{mean:.1f}" for mean in means))
+            slope = growth(values)
+            grew = "" if slope is None else f"; {slope:+.3f} MB a minute after two"
+            print(f"{who}: " + " ".join(f"{mean:.1f}" for mean in means) + grew)
         if sys.stderr is not None and manifest.problems:
             print((folder / "log").read_text()[-2000:], file=sys.stderr)
 

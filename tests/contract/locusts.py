@@ -29,10 +29,14 @@ class World:
     settings: dict
     journal: Path
 
+    def lines(self, run_id):
+        """Return what the journal says of the requests of a run."""
+        lines = map(json.loads, self.journal.read_text().splitlines())
+        return [one for one in lines if one["event"] == "request" and one["run_id"] == run_id]
+
     def served(self, run_id):
         """Return the request ids that the gateway served for a run."""
-        lines = map(json.loads, self.journal.read_text().splitlines())
-        return [e["request_id"] for e in lines if e["event"] == "request" and e["run_id"] == run_id]
+        return [one["request_id"] for one in self.lines(run_id)]
 
     def set_faults(self, *faults):
         url = f"{self.settings['TFY_GATEWAY_URL']}/sandbox/faults"

@@ -61,25 +61,27 @@ def find_capacity(
     most = most_per_s or MOST * first
     place = request.out / f"{new_run_id(scenario, time.time_ns())}-capacity"
     check_out(place)
-    console.say(f"capacity: {scenario.name} from {first:g}/s, at most {most:g}/s")
+    judged_s = sum(phase.duration_s for phase in scenario.phases if phase.judged)
+    lasts_s = scenario.duration_s - judged_s + (request.duration_s or judged_s)
+    console.say(
+        f"capacity: {scenario.name} from {first:g}/s, at most {most:g}/s; up to {capacity.MOST_STEPS} steps,"
+        f" each a gate that sends for {lasts_s:g} s"
+    )
     steps: list[Step] = []
     while (rate := capacity.next_rate(steps, first, most)) is not None:
         try:
             step = _step(request, scenario, place, rate, first, console)
+        except Undecidable:
+            if not steps:  # it says how much longer a step has to last
+                raise
+            break
         except KeyboardInterrupt:
             console.say(f"interrupted; the steps that were finished are in {place}")
             return ExitCode.INTERRUPTED
-        if step is None:
-            break
         steps.append(step)
         console.say(f"  {rate:g}/s: {WORDS[step.outcome]}" + _detail(step))
         _write(place, scenario, steps)
-    found = capacity.answer(steps) if steps else None
-    if found is None:
-        raise Undecidable(
-            f"no objective can be decided at {first:g}/s in the time a step has",
-            hint="give steps more time with --duration",
-        )
+    found = capacity.answer(steps)
     text = orjson.dumps(_document(scenario, steps), option=orjson.OPT_INDENT_2).decode()
     console.result(text if request.as_json else _text(scenario, found, steps))
     console.say(f"steps, each a run folder: {place}")
@@ -113,17 +115,14 @@ def _step(
     rate: float,
     first: float,
     console: Console,
-) -> Step | None:
-    """Run one gate; None when nothing can be decided at so low a rate."""
+) -> Step:
+    """Run one gate. Raises `Undecidable` when nothing can be decided at so low a rate."""
     users = min(MOST_USERS, math.ceil(scenario.limits.users * max(1.0, rate / first)))
     run_id = f"{place.name}-{rate:g}".replace(".", "p").replace("+", "")
     step = replace(
         request, rate_per_s=rate, users=users, out=place, run_id=run_id, as_json=False, github=None
     )
-    try:
-        code = run_gate(step, StepConsole(quiet=console.quiet))
-    except Undecidable:
-        return None
+    code = run_gate(step, StepConsole(quiet=console.quiet))
     if code == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     folder = RunFolder(place / run_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfy_last9.adapters.runfolder.folder import RunFolder
+from tfy_last9.adapters.runfolder.token_gaps import read_token_gaps
 from tfy_last9.cli.page import REPORT, report_page
 from tfy_last9.model.run import Manifest
 from tfy_last9.model.verdict import Exemplar, Verdict
@@ -47,7 +48,7 @@ def write_reports(folder: RunFolder, verdict: Verdict, links: Callable[[Exemplar
         "junit.xml": junit.render(verdict),
         SUMMARY: summary.render(verdict, links),
         "ctrf.json": ctrf.render(verdict, run_facts(folder.read_manifest())),
-        "metrics.txt": openmetrics.render(verdict),
+        "metrics.txt": openmetrics.render(verdict, read_token_gaps(folder)),
     }
     for name, text in texts.items():
         folder.write(folder.path / name, text.encode())

@@ -15,9 +15,12 @@ from tfy_last9.model.verdict import Quantile
 TTFT = "ttft"
 TOTAL = "total"
 LAG = "lag"
+GAP = "gap"
 BINS_PER_DECADE = 20
 """Bins of distributions; bin k holds values in [10^(k/20), 10^((k+1)/20)) ms."""
 HEAT_PER_DECADE = 10
+STALL_MS = 1000.0
+"""A stream that is silent for so long between two tokens has stalled: a reader sees it stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,26 @@ class Histogram:
     bins: tuple[tuple[int, int], ...]
     """Bin and count, ascending."""
     quantiles: tuple[Quantile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGaps:
+    """Times between tokens of the streams to one target and arm, over the judged phases."""
+
+    target: str
+    arm: str | None
+    provider: str | None
+    n: int
+    """Gaps that were counted."""
+    streams: int
+    """Streams with two tokens or more."""
+    stalled: int
+    """Of these, streams that were once silent for `STALL_MS` or longer."""
+    longest_ms: float | None
+    buckets: tuple[tuple[int, int, int], ...]
+    """From (ns), up to and without (ns), gaps; ascending, a bucket is at most 1/32 wide."""
+    quantiles: tuple[Quantile, ...]
+    """p50, p95, p99: the middle of the bucket, with the ends of the bucket as its bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +162,7 @@ class Pictures:
     cpu_percent: Timeline
     heats: tuple[Heat, ...]
     histograms: tuple[Histogram, ...]
+    gaps: tuple[TokenGaps, ...]
     limits: tuple[Limit, ...]
     lag: Histogram | None
     """From the client's finish to first sight in Last9; None when no lag is known."""
@@ -163,6 +187,7 @@ NO_PICTURES = Pictures(
     cpu_percent=_NOTHING,
     heats=(),
     histograms=(),
+    gaps=(),
     limits=(),
     lag=None,
     flows=(),

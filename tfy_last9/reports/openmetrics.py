@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tfy_last9.model.pictures import TokenGaps
 from tfy_last9.model.verdict import SEVERITY, Accounting, Finding, Verdict
 
 DIGITS = 6
+_MS_PER_S = 1000
 _NOT_NAME = re.compile(r"[^a-zA-Z0-9_]")
 _RESERVED = {"scenario", "objective", "side", "quantile", "unit", "fate"}
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
@@ -22,6 +24,10 @@ _HELP = {
     "requests": "Intended requests by what became of them.",
     "traces": "Expected traces by what became of them.",
     "trace_lag_seconds": "From the answer to first sight in Last9; an upper bound.",
+    "token_gaps": "Times between tokens of streams, judged phases: n.",
+    "token_gap_seconds": "Time between tokens: percentiles within 1/64; 1 is the longest.",
+    "token_streams": "Streams with two tokens or more.",
+    "stalled_streams": "Streams that were once silent for a second or longer between tokens.",
     "severity": "State of the objective: 0 PASS, 1 WARN, 2 INCONCLUSIVE, 3 NO_DATA, 4 ERROR, 5 FAIL.",
     "events": "Events judged: n.",
     "bad_events": "Events that broke the objective.",
@@ -59,12 +65,14 @@ class _Families:
         yield "# EOF"
 
 
-def render(verdict: Verdict) -> str:
-    """Return the text; its last line is `# EOF`."""
+def render(verdict: Verdict, gaps: Iterable[TokenGaps] = ()) -> str:
+    """Return the text; its last line is `# EOF`. `gaps` are the times between tokens per target."""
     found = _Families()
     run = {"scenario": verdict.scenario}
     found.add("exit_code", run, verdict.exit_code)
     _add_books(found, run, verdict.accounting)
+    for one in gaps:
+        _add_gaps(found, run, one)
     for finding in verdict.findings:
         _add_finding(found, run, finding)
     return "\n".join(found.lines()) + "\n"
@@ -84,6 +92,19 @@ def _add_books(found: _Families, run: Labels, books: Accounting) -> None:
     if books.lag is not None:
         found.add("trace_lag_seconds", {**run, "quantile": f"{books.lag.p:g}"}, books.lag.value)
     found.add("trace_lag_seconds", {**run, "quantile": "1"}, books.lag_max_s)
+
+
+def _add_gaps(found: _Families, run: Labels, one: TokenGaps) -> None:
+    named = {"target": one.target, "provider": one.provider, "arm": one.arm}
+    labels = {**run, **{name: value for name, value in named.items() if value is not None}}
+    found.add("token_gaps", labels, one.n)
+    for measured in one.quantiles:
+        quantile = {**labels, "quantile": f"{measured.p:g}"}
+        found.add("token_gap_seconds", quantile, measured.value / _MS_PER_S)
+    if one.longest_ms is not None:
+        found.add("token_gap_seconds", {**labels, "quantile": "1"}, one.longest_ms / _MS_PER_S)
+    found.add("token_streams", labels, one.streams)
+    found.add("stalled_streams", labels, one.stalled)
 
 
 def _add_finding(found: _Families, run: Labels, finding: Finding) -> None:

@@ -11,12 +11,14 @@ from typing import Any, NoReturn
 from locust.main import main as run_locust
 
 from tfy_last9.errors import ExitCode
+from tfy_last9.swarm.patience import be_patient
 
 KNOWN = frozenset(map(int, ExitCode))
 
 
 def main() -> NoReturn:
     """Run Locust with the arguments given; every way out is a documented exit code."""
+    be_patient()
     try:
         run_locust()
         code: Any = 0

@@ -100,13 +100,63 @@ def test_no_good_rate_is_a_fail(monkeypatch, tmp_path, capsys):
     assert "no rate that was tried meets every objective" in capsys.readouterr().out
 
 
-def test_a_rate_at_which_nothing_can_be_decided_is_no_step(monkeypatch, tmp_path):
+def test_a_first_rate_at_which_nothing_can_be_decided_says_what_a_gate_says(monkeypatch, tmp_path):
     def hopeless(*_):
-        raise Undecidable("too few")
+        raise Undecidable("too few", hint="smallest change: --duration 15s")
 
     monkeypatch.setattr(capacity, "run_gate", hopeless)
-    with pytest.raises(Undecidable, match="no objective can be decided at 100/s"):
+    with pytest.raises(Undecidable, match="too few") as caught:
         search(request_(tmp_path))
+    assert caught.value.hint == "smallest change: --duration 15s"
+
+
+def test_a_lower_rate_at_which_nothing_can_be_decided_ends_the_search(gates, monkeypatch, tmp_path):
+    monkeypatch.setitem(globals(), "gates_state", lambda _: State.FAIL)
+    run = capacity.run_gate
+
+    def gate(request, console):
+        if request.rate_per_s < 100:
+            raise Undecidable("too few")
+        return run(request, console)
+
+    monkeypatch.setattr(capacity, "run_gate", gate)
+    assert search(request_(tmp_path)) == ExitCode.FAIL
+    assert [request.rate_per_s for request in gates] == [100]
+
+
+def test_how_long_it_can_take_is_said_before_the_first_step(gates, tmp_path, capsys):
+    search(request_(tmp_path, duration_s=2.0))
+    assert "up to 12 steps, each a gate that sends for 3 s" in capsys.readouterr().err
+    assert gates
+
+
+def late(verdict):
+    validity = replace(verdict.validity, problems=("generator late: start lag p99 900 ms",))
+    return replace(
+        verdict, state=State.ERROR, reason_code="invalid_run", validity=validity, findings=()
+    )
+
+
+def test_a_saturated_generator_is_not_a_limit_of_the_gateway(gates, monkeypatch, tmp_path, capsys):
+    run = capacity.run_gate
+
+    def gate(request, console):
+        run(request, console)
+        file = request.out / request.run_id / "verdict.json"
+        if request.rate_per_s >= 250:
+            file.write_text(verdict_json.render(late(verdict_json.parse(file.read_text()))))
+        return 0
+
+    monkeypatch.setattr(capacity, "run_gate", gate)
+    assert search(request_(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "the generator gave out, so this is a lower bound" in said
+    assert "generator late: start lag p99 900 ms" in said
+    (place,) = (tmp_path / "runs").iterdir()
+    found = json.loads((place / "capacity.json").read_text())["capacity"]
+    assert found["limited_by"] == "generator"
+    assert found["met_per_s"] < 250 <= found["unmet_per_s"]
+    assert gates
 
 
 def test_an_interrupted_search_keeps_its_steps(gates, monkeypatch, tmp_path, capsys):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tfy_last9.model.pictures import TokenGaps
 from tfy_last9.model.verdict import (
     Accounting,
     Exemplar,
@@ -160,6 +161,23 @@ INVALID = replace(
     findings=(replace(FINDING, state=State.INFO),),
     validity=replace(VERDICT.validity, problems=("1 of 2 workers reported",)),
     next_steps=("run the gate again",),
+)
+
+
+_GAPS = TokenGaps(
+    target="gpt",
+    arm=None,
+    provider="openai",
+    n=1900,
+    streams=100,
+    stalled=2,
+    longest_ms=2150.0,
+    buckets=((0, 1, 40), (19_922_944, 20_447_232, 1850), (2_147_483_648, 2_214_592_512, 10)),
+    quantiles=tuple(Quantile(p, 20.2, 19.9, 20.4, "ms") for p in (0.5, 0.95, 0.99)),
+)
+GAPS = (
+    replace(_GAPS, target="claude", arm="canary", provider=None, n=1, buckets=((500, 504, 1),)),
+    _GAPS,
 )
 
 

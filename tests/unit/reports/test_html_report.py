@@ -1,9 +1,10 @@
 """The page of a verdict and pictures written as literals, against a golden file."""
 
+import json
 import re
 from dataclasses import replace
 
-from report_samples import INVALID, PASSED, VERDICT, link, matches_golden
+from report_samples import GAPS, INVALID, PASSED, VERDICT, link, matches_golden
 
 from tfy_last9.model.pictures import (
     NO_PICTURES,
@@ -161,6 +162,7 @@ PICTURES = replace(
             "ttft", "openai", 3, 0, ((48, 2), (50, 1)), (Quantile(0.95, 312.0, 300.0, 340.0, "ms"),)
         ),
     ),
+    gaps=GAPS,
     limits=(Limit("ttft", None, 1500.0, "client-ttft-p95"),),
     flows=(
         Flow("answered", "on time", 150),
@@ -287,3 +289,18 @@ def test_a_canary_shows_its_change_against_the_margin():
     assert "change between 8 % and 16 %, 10 % allowed" in text
     assert "arms of the scenario" in text
     assert "slo/:0" not in text
+
+
+def test_gaps_between_tokens_are_told_per_target_with_their_stalls():
+    text = words(page().split('id="token-gaps"')[1].split("</figure>")[0])
+    assert "4 of 200 streams were once silent for 1 s or longer; n = 1,901 gaps" in text
+    assert "gpt openai 1,900 20.2 ms 20.2 ms 20.2 ms 2.15 s 100 2" in text
+    assert "claude / canary" in text
+
+
+def test_tokens_of_one_packet_are_in_the_first_bar_and_in_the_numbers():
+    """A gap of 0 has no place on a logarithmic axis; what is downloaded says 0."""
+    numbers = json.loads(page().split('id="data">')[1].split("</script>")[0])["token-gaps"]
+    assert numbers["columns"] == ["target", "arm", "at_least_ms", "below_ms", "gaps"]
+    assert ["gpt", "", 0, 1e-06, 40] in numbers["rows"]
+    assert sum(row[-1] for row in numbers["rows"]) == sum(one.n for one in GAPS)

@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from report_samples import FINDING, INVALID, PASSED, SILENT, VERDICT, matches_golden
+from report_samples import FINDING, GAPS, INVALID, PASSED, SILENT, VERDICT, matches_golden
 
 from tfy_last9.reports.openmetrics import render
 
@@ -10,10 +10,10 @@ _LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
 SAMPLE = re.compile(rf"([a-z_:0-9]+)\{{({_LABEL}(?:,{_LABEL})*)\}} (-?[0-9.e+-]+)")
 
 
-def samples(verdict):
+def samples(verdict, gaps=()):
     """Parse as a scraper would; a line that is neither comment nor sample fails the test."""
     found = {}
-    for line in render(verdict).splitlines():
+    for line in render(verdict, gaps).splitlines():
         if not line.startswith("# "):
             name, labels, value = SAMPLE.fullmatch(line).groups()
             assert (name, labels) not in found
@@ -22,7 +22,7 @@ def samples(verdict):
 
 
 def test_openmetrics_matches_its_golden_file():
-    assert matches_golden("metrics.txt", render(VERDICT))
+    assert matches_golden("metrics.txt", render(VERDICT, GAPS))
 
 
 @pytest.mark.parametrize("verdict", [VERDICT, PASSED, INVALID, replace(PASSED, findings=())])
@@ -52,6 +52,17 @@ def test_what_is_unknown_has_no_sample():
     assert "tfy_last9_bad_ratio" not in names
     assert "tfy_last9_bad_ratio_bound" not in names
     assert "tfy_last9_events" in names
+
+
+def test_gaps_between_tokens_are_in_seconds_and_per_target():
+    found = samples(VERDICT, GAPS)
+    labels = 'scenario="smoke",target="gpt",provider="openai"'
+    assert found["tfy_last9_token_gaps", labels] == 1900
+    assert found["tfy_last9_token_gap_seconds", f'{labels},quantile="0.99"'] == 0.0202
+    assert found["tfy_last9_token_gap_seconds", f'{labels},quantile="1"'] == 2.15
+    assert found["tfy_last9_token_streams", labels] == 100
+    assert found["tfy_last9_stalled_streams", labels] == 2
+    assert ("tfy_last9_token_gaps", 'scenario="smoke",target="claude",arm="canary"') in found
 
 
 def test_no_label_names_the_run():

@@ -11,6 +11,7 @@ from tfy_last9.adapters.runfolder.database import literal
 from tfy_last9.adapters.runfolder.distributions import read_heats, read_histograms, read_lag
 from tfy_last9.adapters.runfolder.join import complete
 from tfy_last9.adapters.runfolder.reduce import required_roles
+from tfy_last9.adapters.runfolder.token_gaps import read_token_gaps
 from tfy_last9.adapters.runfolder.worst import read_worst
 from tfy_last9.model.fields import VALUE_FIELDS
 from tfy_last9.model.objective import Book, Operator, Threshold
@@ -97,6 +98,7 @@ class _Album:
             cpu_percent=cpu,
             heats=read_heats(self._database),
             histograms=read_histograms(self._database),
+            gaps=read_token_gaps(self._folder),
             limits=tuple(_limits(self._objectives)),
             lag=read_lag(self._database),
             flows=self._flows(),

@@ -93,14 +93,6 @@ def distribution(measure: str, histograms: Sequence[Histogram], limits: Sequence
     lines = {limit.at_ms for one in found for limit in _of(limits, measure, one.provider)}
     scale = LogScale(min(bins) - 1, max(bins) + 2, BINS_PER_DECADE)
     scale = _reaching(scale, lines)
-    height = ROW_HEIGHT * len(found) + 22.0
-    body = "".join(_row(one, place, scale, limits) for place, one in enumerate(found))
-    plot = Plot(0.0, height - 22.0, left=10.0)
-    for value in scale.ticks():
-        x = num(plot.x(scale.share(value)))
-        body += (
-            f'<text class="tick middle" x="{x}" y="{num(height - 6)}">{milliseconds(value)}</text>'
-        )
     rows = tuple(
         (one.provider, scale.edge(place), scale.edge(place + 1), n)
         for one in found
@@ -111,10 +103,23 @@ def distribution(measure: str, histograms: Sequence[Histogram], limits: Sequence
     if measure == LAG:
         judged += ", 10 ms and less in the first bar"
     lead = f"Logarithmic scale, {judged}; marks: p50, p95, p99 with 95 % bounds; n = {n:,}."
-    label = f"{title}. " + " ".join(f"{one.provider} {_percentiles(one)}." for one in found)
-    picture = f'<div class="still">{svg(WIDTH, height, body, label)}</div>{_facts(found)}'
+    picture = ridges(title, found, limits, scale) + _facts(found)
     head = ("provider", "at_least_ms", "below_ms", "requests")
     return Figure(f"dist-{measure}", title, lead, picture, Table(head, rows))
+
+
+def ridges(title: str, found: Sequence[Histogram], limits: Sequence[Limit], scale: LogScale) -> str:
+    """Return distributions below each other on one scale."""
+    height = ROW_HEIGHT * len(found) + 22.0
+    body = "".join(_row(one, place, scale, limits) for place, one in enumerate(found))
+    plot = Plot(0.0, height - 22.0, left=10.0)
+    for value in scale.ticks():
+        x = num(plot.x(scale.share(value)))
+        body += (
+            f'<text class="tick middle" x="{x}" y="{num(height - 6)}">{milliseconds(value)}</text>'
+        )
+    label = f"{title}. " + " ".join(f"{one.provider} {_percentiles(one)}." for one in found)
+    return f'<div class="still">{svg(WIDTH, height, body, label)}</div>'
 
 
 def _row(one: Histogram, place: int, scale: LogScale, limits: Sequence[Limit]) -> str:

@@ -20,6 +20,7 @@ from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import Exemplar, State, Verdict
 from tfy_last9.reports.html import objectives
 from tfy_last9.reports.html.flows import accounting
+from tfy_last9.reports.html.gaps import token_gaps
 from tfy_last9.reports.html.head import facts, head, tiles
 from tfy_last9.reports.html.latency import distribution, heat
 from tfy_last9.reports.html.markup import Figure, esc, figure
@@ -83,6 +84,7 @@ def _groups(
             distribution(measure, pictures.histograms, pictures.limits),
         )
     ]
+    latency.append(token_gaps(pictures.gaps))
     return [
         ("latency", "Latency as users felt it", latency),
         ("traffic", "Traffic, errors, cost", _traffic(pictures, axis)),
