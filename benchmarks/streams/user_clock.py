@@ -16,4 +16,4 @@ class UnstampedUser(ScenarioUser):
     @task  # type: ignore[untyped-decorator]
     def work(self) -> None:
         """Send the next due request."""
-        self.send(self.next_arrival())
+        self.send_next()

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import gevent
+from gevent.hub import Waiter
 
 CLOCK_MONOTONIC = 1
 TFD_TIMER_ABSTIME = 1
@@ -37,6 +38,7 @@ class Alarm:
         self._libc: Any = None
         self._watcher: Any = None
         self._fd = -1
+        self._waiter: Any = None
         try:
             self._libc = ctypes.CDLL(None, use_errno=True)
             flags = os.O_NONBLOCK | os.O_CLOEXEC  # TFD_NONBLOCK and TFD_CLOEXEC are the same bits
@@ -44,7 +46,9 @@ class Alarm:
         except (AttributeError, OSError):
             return
         if self._fd >= 0:
+            # Started once: starting it for each wait would cost two calls of epoll_ctl(2).
             self._watcher = gevent.get_hub().loop.io(self._fd, 1)
+            self._watcher.start(self._ring)
 
     @property
     def is_exact(self) -> bool:
@@ -58,10 +62,34 @@ class Alarm:
         if self._watcher is None:
             gevent.sleep(max(0.0, (at_ns - time.monotonic_ns()) / NS_PER_S))
             return
-        seconds, nanoseconds = divmod(at_ns, NS_PER_S)
-        spec = Timerspec(0, 0, seconds, nanoseconds)
+        self._wait_for(at_ns)
+
+    def let_others_run(self) -> None:
+        """Block the greenlet until the hub has looked at what came in meanwhile."""
+        if self._watcher is None:
+            gevent.sleep(0)
+        else:
+            self._wait_for(1)  # an instant that is past
+
+    def _wait_for(self, at_ns: int) -> None:
+        waiter = self._waiter = Waiter()
+        self._set(at_ns)
+        try:
+            waiter.get()
+        finally:
+            self._waiter = None
+
+    def _set(self, at_ns: int) -> None:
+        """Have the file readable at an instant; 0: never."""
+        spec = Timerspec(0, 0, *divmod(at_ns, NS_PER_S))
         self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, ctypes.byref(spec), None)
-        gevent.get_hub().wait(self._watcher)
+
+    def _ring(self) -> None:
+        waiter = self._waiter
+        if waiter is None:
+            self._set(0)
+        else:
+            waiter.switch(None)
 
     def close(self) -> None:
         """Give the timer back."""
