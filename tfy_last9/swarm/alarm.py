@@ -35,14 +35,16 @@ class Alarm:
     """One timer, for one greenlet at a time."""
 
     def __init__(self) -> None:
-        self._libc: Any = None
+        self._spec = Timerspec()
+        self._spec_at = ctypes.byref(self._spec)
         self._watcher: Any = None
         self._fd = -1
         self._waiter: Any = None
         try:
-            self._libc = ctypes.CDLL(None, use_errno=True)
+            libc: Any = ctypes.CDLL(None, use_errno=True)
             flags = os.O_NONBLOCK | os.O_CLOEXEC  # TFD_NONBLOCK and TFD_CLOEXEC are the same bits
-            self._fd = self._libc.timerfd_create(CLOCK_MONOTONIC, flags)
+            self._fd = libc.timerfd_create(CLOCK_MONOTONIC, flags)
+            self._settime = libc.timerfd_settime
         except (AttributeError, OSError):
             return
         if self._fd >= 0:
@@ -81,8 +83,8 @@ class Alarm:
 
     def _set(self, at_ns: int) -> None:
         """Have the file readable at an instant; 0: never."""
-        spec = Timerspec(0, 0, *divmod(at_ns, NS_PER_S))
-        self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, ctypes.byref(spec), None)
+        self._spec.value_s, self._spec.value_ns = divmod(at_ns, NS_PER_S)
+        self._settime(self._fd, TFD_TIMER_ABSTIME, self._spec_at, None)
 
     def _ring(self) -> None:
         waiter = self._waiter

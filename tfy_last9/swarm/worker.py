@@ -97,7 +97,8 @@ class Worker:
         part = Share(data["run_id"], data["worker"], data["workers"], data["start_ns"])
         if self._outbox is not None:
             self._outbox.close()
-        outbox = self._outbox = Outbox(part.run_id, part.worker, self._post)
+        level = 1 if isinstance(self._environment.runner, WorkerRunner) else 0
+        outbox = self._outbox = Outbox(part.run_id, part.worker, self._post, level)
         try:
             scenario = scenario_from_json(data["scenario"])
             driver = make_arms_driver(scenario, self._gateway)
