@@ -40,6 +40,7 @@ class Alarm:
         self._watcher: Any = None
         self._fd = -1
         self._waiter: Any = None
+        self._turn: Any = gevent.get_hub().loop.async_()
         try:
             libc: Any = ctypes.CDLL(None, use_errno=True)
             flags = os.O_NONBLOCK | os.O_CLOEXEC  # TFD_NONBLOCK and TFD_CLOEXEC are the same bits
@@ -67,11 +68,15 @@ class Alarm:
         self._wait_for(at_ns)
 
     def let_others_run(self) -> None:
-        """Block the greenlet until the hub has looked at what came in meanwhile."""
-        if self._watcher is None:
-            gevent.sleep(0)
-        else:
-            self._wait_for(1)  # an instant that is past
+        """Block the greenlet until the hub has looked once at what came in meanwhile."""
+        waiter: Any = Waiter()
+        # Sent from the hub's own thread it is only a note for the next turn of the loop: no system call.
+        self._turn.start(waiter.switch, None)
+        self._turn.send()
+        try:
+            waiter.get()
+        finally:
+            self._turn.stop()
 
     def _wait_for(self, at_ns: int) -> None:
         waiter = self._waiter = Waiter()
@@ -95,6 +100,7 @@ class Alarm:
 
     def close(self) -> None:
         """Give the timer back."""
+        self._turn.close()
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
