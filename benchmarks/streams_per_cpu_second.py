@@ -35,7 +35,7 @@ targets: [{{name: one, model: acc/m, provider: openai}}]
 arrivals: {{kind: constant, rate: {rate}/s}}
 phases: [{{name: connect, duration: 2s, rate: {slow}/s}}, {{name: steady, duration: {seconds}s}}]
 prompts: [Hello]
-limits: {{users: 1000}}
+limits: {{users: 3000}}
 """
 SECONDS = (2, 14)
 """Length of the product's short and long run, besides two seconds at `SLOW` arrivals/s in which it connects."""
@@ -97,7 +97,7 @@ def product(requests: int, seconds: int, url: str, folder: Path) -> float:
     request = RunRequest(scenario, slo, folder / "runs", url, workers=1)
     run, _ = open_run(request, time.time_ns())
     locustfile = ROOT / "tfy_last9" / "swarm" / "locustfile.py"
-    command = (*LOCUST, "-f", str(locustfile), "-u", "1000", "-r", "1000")
+    command = (*LOCUST, "-f", str(locustfile), "-u", "3000", "-r", "3000")
     settings = {"TFY_RUN_DIR": str(run.path), "TFY_GATEWAY_URL": url, "TFY_API_KEY": "key"}
     taken = cpu_seconds(command, settings, folder / "product.log")
     seal(run)

@@ -16,10 +16,11 @@ from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival, planned
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Phase
+from tfy_last9.swarm.account import Share
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch
 from tfy_last9.swarm.relay import Outbox
-from tfy_last9.swarm.session import Session, Share
+from tfy_last9.swarm.session import Session
 
 ROOT = Path(__file__).parents[4]
 SHORT = load_scenario(ROOT / "tests" / "data" / "short.yaml")
