@@ -12,13 +12,14 @@ from gevent import getcurrent
 from gevent.hub import Waiter, get_hub
 
 from tfy_last9.adapters.network import Proxy, certificates
-from tfy_last9.model.request import Outcome
+from tfy_last9.model.request import Clock, Outcome
 from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.attempt import Attempt, RunOver
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.deadlines import Deadlines
 from tfy_last9.swarm.dialing import Dialler, ProxyRefused
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
+from tfy_last9.swarm.moderation import Moderation
 from tfy_last9.swarm.prepared import PreparedRequests
 from tfy_last9.swarm.transport import Connection, KernelClock, Origin
 from tfy_last9.wire.gateway import read_refusal
@@ -58,6 +59,7 @@ class StreamDriver:
         self._dialler = Dialler(self._origin, tls, proxy)
         self._idle: list[Connection] = []
         self._deadlines = Deadlines()
+        self._moderation = Moderation(self._deadlines.__len__)
         self._clock_read_ns = time.monotonic_ns()
         self._prepared = PreparedRequests(self._request)
         self.clock = KernelClock()
@@ -109,6 +111,7 @@ class StreamDriver:
         while self._idle:
             self._idle.pop().close()
         self._deadlines.close()
+        self._moderation.close()
         self.clock.close()
 
     def _deliver(self, request: bytes, answer: Answer) -> Connection | None:
@@ -187,6 +190,7 @@ class StreamDriver:
         """Classify what came, and keep the connection if it can be used again."""
         self._deadlines.discard(exchange)
         answer, connection = exchange.answer, exchange.connection
+        self._moderation.is_stamped = answer.clock is Clock.KERNEL
         if answer.status is not None and answer.status not in _OK and answer.error_type is None:
             refusal = read_refusal(answer.status, answer.headers, exchange.error_body)
             answer.fail(refusal.outcome, refusal.error_type, refusal.message)
