@@ -165,13 +165,13 @@ class Exchange:
         if self._events is not None:
             self._events.feed(body, self._at_ns)
             return
-        is_ok = self._is_ok()
-        coding = self._reader.headers.get("content-encoding", "")
-        if is_ok and coding.strip().lower() not in {"", "identity"}:
+        is_ok, headers = self._is_ok(), self._reader.headers
+        coding = headers.get("content-encoding", "")
+        if is_ok and coding and coding.strip().lower() not in {"", "identity"}:
             text = f"the answer is compressed ({coding}) although identity was asked for"
             self._finish(self._at_ns, Outcome.STREAM_BROKEN, "compressed", text)
             return
-        kind = self._reader.headers.get("content-type", "")
+        kind = headers.get("content-type", "")
         if is_ok and is_event_stream(kind, asked=self._streaming):
             self._events = EventReader(self._facts)
             self._events.feed(body, self._at_ns)

@@ -28,11 +28,11 @@ class Lane:
     def serve(self, arrival: Arrival, ticket: Ticket) -> bool:
         """Send an arrival's request; False: nothing was done, the user has to."""
         account = self._account
-        if not ticket.is_lent or arrival.turns > 1 or account.breaker.trips:
-            return False
-        if not self._tally.is_enough():
+        if not ticket.is_lent or arrival.turns > 1 or not self._tally.is_enough():
             return False
         call = account.recorder.call(arrival)
+        if call.target.name in account.breaker.trips:
+            return False
         answer = account.answer(call)
         give_up = self._driver.begin(call, answer, partial(self._end, call, answer, ticket))
         if give_up is None:

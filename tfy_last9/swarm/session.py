@@ -38,9 +38,11 @@ MOST_AT_ONCE = 32
 """Requests that are begun before the hub looks for answers again, where the schedule is behind."""
 DENSE = 16
 """So many arrivals say how close together they are."""
-TOGETHER_NS = 200_000
-"""Arrivals that are denser than one in half of this are begun together, and so late by at most this: setting a kernel
-timer and being woken by it takes 10 to 20 us of CPU in a virtual machine, as much as half a short request."""
+DENSE_NS = DENSE * 100_000
+"""Within which they are dense: 10,000 arrivals a second, for one process."""
+TOGETHER_NS = 500_000
+"""Dense arrivals are begun together, and so late by at most this: setting a kernel timer and being woken by it takes
+10 to 20 us of CPU in a virtual machine, as much as half a short request."""
 _NS_PER_S = 1_000_000_000
 Fire = Callable[[LedgerRow], None]
 """Tells Locust's own statistics about a finished request."""
@@ -218,7 +220,7 @@ class Session:
             due_ns = zero_ns + arrival.due_ns
             recent.append(due_ns)
             if due_ns > time.monotonic_ns():
-                is_dense = due_ns - recent[0] < DENSE * TOGETHER_NS // 2
+                is_dense = due_ns - recent[0] < DENSE_NS
                 self._alarm.wait_until(max(due_ns, woke_ns + TOGETHER_NS) if is_dense else due_ns)
                 begun, woke_ns = 0, time.monotonic_ns()
             elif begun == MOST_AT_ONCE:

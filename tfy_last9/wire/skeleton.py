@@ -91,7 +91,7 @@ class Skeleton:
         joined, count, end = b" ".join(texts), len(parts), len(block) - len(rest)
         own = len(joined) - (count - 1)
         had_prefix = own + count * (len(before) + len(after)) == end - start
-        if had_prefix and b"" not in texts and is_text(joined):
+        if had_prefix and all(texts) and is_text(joined):
             return end, count
         return self._run_singly(parts, start)
 
