@@ -20,4 +20,4 @@ class ChatUser(ScenarioUser):
     @task
     def chat(self) -> None:
         """Send the next due request."""
-        self.send(self.next_arrival())
+        self.send_next()

@@ -55,4 +55,4 @@ class BothClocksUser(ScenarioUser):
     @task  # type: ignore[untyped-decorator]
     def work(self) -> None:
         """Send the next due request."""
-        self.send(self.next_arrival())
+        self.send_next()

@@ -195,7 +195,7 @@ def test_the_canary_locustfile_sends_both_arms(production, workspace):
 
 def test_users_in_python_send_in_a_closed_loop(production, workspace):
     scenario = (gating.ROOT / "scenarios" / "closed.yaml").read_text()
-    brief = scenario.replace("duration: 30s", "duration: 2s").replace(
+    brief = scenario.replace("duration: 35s", "duration: 2s").replace(
         "duration: 3s", "duration: 1s"
     )
     (workspace / "loop.yaml").write_text(brief)
@@ -214,7 +214,7 @@ def test_users_in_python_send_in_a_closed_loop(production, workspace):
         timeout=90,
         check=False,
     )
-    assert "closed loop, 20 users" in ended.stdout, ended.stdout + ended.stderr
+    assert "closed loop, 60 users" in ended.stdout, ended.stdout + ended.stderr
     (folder,) = (workspace / "loop-runs").iterdir()
     rows = gating.query(f"SELECT request_id, target FROM '{folder}/requests.parquet' WHERE written")
     assert {target for _, target in rows} == {"openai"}, "the other task has no such tag"

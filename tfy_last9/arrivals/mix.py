@@ -8,6 +8,7 @@ arrivals are evenly spaced.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from math import gcd
 from random import Random
 
@@ -21,5 +22,7 @@ def block(weights: Sequence[int]) -> tuple[int, ...]:
 def mixed(weights: Sequence[int], random: Random) -> Iterator[int]:
     """Yield target indices for ever."""
     ordered = block(weights)
+    if len(ordered) == 1:
+        yield from repeat(ordered[0])
     while True:
         yield from random.sample(ordered, len(ordered))

@@ -52,10 +52,11 @@ def schedule(scenario: Scenario) -> Iterator[Arrival]:
     lengths = [
         [turns(target, prompt) for prompt in scenario.prompts] for target in scenario.targets
     ]
+    prompts = len(scenario.prompts)
     seq = 0
     for number, (due_s, phase) in enumerate(_due(scenario, gaps)):
         due_ns = round(due_s * NS_PER_S)
-        target, prompt = next(targets), number % len(scenario.prompts)
+        target, prompt = next(targets), number % prompts
         count = lengths[target][prompt]
         for arm in choose_arms(target):
             opening = Arrival(seq, due_ns, phase.name, target, prompt, arm, number, 0, count)
@@ -75,6 +76,8 @@ def dealt(scenario: Scenario, workers: int) -> Iterator[tuple[int, Arrival]]:
 
 def share(scenario: Scenario, index: int, workers: int) -> Iterator[Arrival]:
     """Yield the arrivals that worker `index` of `workers` sends."""
+    if workers == 1:
+        return schedule(scenario)
     return (arrival for worker, arrival in dealt(scenario, workers) if worker == index)
 
 

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import gevent
+from gevent.hub import Waiter
 
 CLOCK_MONOTONIC = 1
 TFD_TIMER_ABSTIME = 1
@@ -34,17 +35,23 @@ class Alarm:
     """One timer, for one greenlet at a time."""
 
     def __init__(self) -> None:
-        self._libc: Any = None
+        self._spec = Timerspec()
+        self._spec_at = ctypes.byref(self._spec)
         self._watcher: Any = None
         self._fd = -1
+        self._waiter: Any = None
+        self._turn: Any = gevent.get_hub().loop.async_()
         try:
-            self._libc = ctypes.CDLL(None, use_errno=True)
+            libc: Any = ctypes.CDLL(None, use_errno=True)
             flags = os.O_NONBLOCK | os.O_CLOEXEC  # TFD_NONBLOCK and TFD_CLOEXEC are the same bits
-            self._fd = self._libc.timerfd_create(CLOCK_MONOTONIC, flags)
+            self._fd = libc.timerfd_create(CLOCK_MONOTONIC, flags)
+            self._settime = libc.timerfd_settime
         except (AttributeError, OSError):
             return
         if self._fd >= 0:
+            # Started once: starting it for each wait would cost two calls of epoll_ctl(2).
             self._watcher = gevent.get_hub().loop.io(self._fd, 1)
+            self._watcher.start(self._ring)
 
     @property
     def is_exact(self) -> bool:
@@ -58,13 +65,42 @@ class Alarm:
         if self._watcher is None:
             gevent.sleep(max(0.0, (at_ns - time.monotonic_ns()) / NS_PER_S))
             return
-        seconds, nanoseconds = divmod(at_ns, NS_PER_S)
-        spec = Timerspec(0, 0, seconds, nanoseconds)
-        self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, ctypes.byref(spec), None)
-        gevent.get_hub().wait(self._watcher)
+        self._wait_for(at_ns)
+
+    def let_others_run(self) -> None:
+        """Block the greenlet until the hub has looked once at what came in meanwhile."""
+        waiter: Any = Waiter()
+        # Sent from the hub's own thread it is only a note for the next turn of the loop: no system call.
+        self._turn.start(waiter.switch, None)
+        self._turn.send()
+        try:
+            waiter.get()
+        finally:
+            self._turn.stop()
+
+    def _wait_for(self, at_ns: int) -> None:
+        waiter = self._waiter = Waiter()
+        self._set(at_ns)
+        try:
+            waiter.get()
+        finally:
+            self._waiter = None
+
+    def _set(self, at_ns: int) -> None:
+        """Have the file readable at an instant; 0: never."""
+        self._spec.value_s, self._spec.value_ns = divmod(at_ns, NS_PER_S)
+        self._settime(self._fd, TFD_TIMER_ABSTIME, self._spec_at, None)
+
+    def _ring(self) -> None:
+        waiter = self._waiter
+        if waiter is None:
+            self._set(0)
+        else:
+            waiter.switch(None)
 
     def close(self) -> None:
         """Give the timer back."""
+        self._turn.close()
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tfy_last9.swarm.call import Answer, Call, Driver
 
@@ -18,6 +18,13 @@ class ArmsDriver:
         """Send the call to its arm's gateway."""
         assert call.arm is not None
         self._drivers[call.arm].send(call, answer)
+
+    def begin(
+        self, call: Call, answer: Answer, then: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Send the call to its arm's gateway without waiting."""
+        assert call.arm is not None
+        return self._drivers[call.arm].begin(call, answer, then)
 
     def abort(self) -> None:
         """Give up on every call that is under way."""

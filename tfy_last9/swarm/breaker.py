@@ -44,11 +44,14 @@ class Breaker:
 
     def take(self, target: str, answer: Answer) -> None:
         """Take note of an answer."""
+        if answer.outcome is Outcome.OK:
+            self._failed.pop(target, None)
+            self._refused.pop(target, None)
+            return
         self._count_refusals(target, answer)
         if answer.outcome is Outcome.ABORTED:  # we ended it: it says nothing about the target
             return
-        failed = 0 if answer.outcome is Outcome.OK else self._failed.get(target, 0) + 1
-        self._failed[target] = failed
+        failed = self._failed[target] = self._failed.get(target, 0) + 1
         if self._limit and failed >= self._limit:
             last = answer.error_message or answer.error_type or answer.outcome.value
             self._trip(target, answer, f"its last {failed} requests all failed, the last: {last}")

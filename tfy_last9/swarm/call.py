@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -142,6 +142,14 @@ class Driver(Protocol):
 
     def send(self, call: Call, answer: Answer) -> None:
         """Send and wait for the end of the answer; every mishap ends up in `answer`, none is raised."""
+
+    def begin(
+        self, call: Call, answer: Answer, then: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Send without waiting, and have `then` called, once, when the answer is over.
+
+        Returns how to give up on it. None: nothing was sent, since that takes a greenlet that can wait (`send`).
+        """
 
     def abort(self) -> None:
         """Give up on every call that is under way: each ends soon, with outcome `aborted`."""

@@ -35,6 +35,10 @@ class Deadlines:
         self._watched: set[Expirable] = set()
         self._greenlet = gevent.spawn(self._watch)
 
+    def __len__(self) -> int:
+        """Return how many are watched."""
+        return len(self._watched)
+
     def add(self, item: Expirable) -> None:
         """Start watching."""
         self._watched.add(item)

@@ -1,17 +1,14 @@
 """One request on one connection, read by a hub callback.
 
 The callback runs for every readable moment of the socket: it takes the kernel's receive time, feeds the
-parsers, and wakes the user's greenlet once, when the answer is over. No greenlet switch per chunk.
+parsers, and calls whoever asked once, when the answer is over. No greenlet switch per chunk.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from gevent import getcurrent
-from gevent.hub import Waiter, get_hub
 
 from tfy_last9.model.request import Clock, Outcome
 from tfy_last9.model.scenario import Limits
@@ -46,8 +43,8 @@ class Exchange:
     """Reads one answer into an `Answer`. `deadline_ns` is watched from outside (`Expirable`)."""
 
     __slots__ = (
-        *("_answer", "_at_ns", "_body", "_clock", "_connection", "_events", "_facts", "_is_over"),
-        *("_reader", "_stamped", "_streaming", "_waiter", "limits"),
+        *("_answer", "_at_ns", "_body", "_clock", "_events", "_facts", "_is_over"),
+        *("_reader", "_stamped", "_streaming", "_then", "connection", "limits"),
     )
 
     def __init__(
@@ -56,10 +53,12 @@ class Exchange:
         answer: Answer,
         limits: TimeLimits,
         clock: KernelClock,
+        then: Callable[[Exchange], None],
         *,
         streaming: bool,
     ) -> None:
-        self._connection = connection
+        """`then` is called once, when the answer is over: by the hub, or by whoever ends it from outside."""
+        self.connection = connection
         self._answer = answer
         self._facts = answer.facts
         self._clock = clock
@@ -68,7 +67,7 @@ class Exchange:
         self._reader.reset()
         self._events: EventReader | None = None
         self._body = b""
-        self._waiter: Any = Waiter()
+        self._then = then
         self._is_over = False
         self._at_ns = answer.started_ns
         self._stamped = True
@@ -87,9 +86,9 @@ class Exchange:
             return min(self._answer.started_ns + self.limits.first_token_ns, total_ns)
         return total_ns
 
-    def read(self) -> bool:
-        """Wait for the end of the answer; return whether the connection can be used again."""
-        self._waiter.get()
+    @property
+    def is_reusable(self) -> bool:
+        """Tell whether the connection can be used again."""
         return self._reader.keep_alive and self._reader.complete
 
     def expire(self) -> None:
@@ -120,7 +119,7 @@ class Exchange:
 
     def _on_readable(self) -> None:
         try:
-            received = self._connection.receive()
+            received = self.connection.receive()
         except BlockingIOError:
             return
         except OSError as error:
@@ -166,13 +165,13 @@ class Exchange:
         if self._events is not None:
             self._events.feed(body, self._at_ns)
             return
-        is_ok = self._is_ok()
-        coding = self._reader.headers.get("content-encoding", "")
-        if is_ok and coding.strip().lower() not in {"", "identity"}:
+        is_ok, headers = self._is_ok(), self._reader.headers
+        coding = headers.get("content-encoding", "")
+        if is_ok and coding and coding.strip().lower() not in {"", "identity"}:
             text = f"the answer is compressed ({coding}) although identity was asked for"
             self._finish(self._at_ns, Outcome.STREAM_BROKEN, "compressed", text)
             return
-        kind = self._reader.headers.get("content-type", "")
+        kind = headers.get("content-type", "")
         if is_ok and is_event_stream(kind, asked=self._streaming):
             self._events = EventReader(self._facts)
             self._events.feed(body, self._at_ns)
@@ -214,23 +213,25 @@ class Exchange:
             self._end(at_ns)
 
     def _end(self, at_ns: int) -> None:
-        """Fix what is known, and wake the user: at once from the hub, else as soon as the hub runs."""
+        """Fix what is known, and say so."""
         self._is_over = True
-        self._connection.listen(None)
+        self.connection.listen(None)
         answer = self._answer
         answer.finished_ns = at_ns
         answer.status = self._reader.status
         answer.headers = self._reader.headers
         answer.clock = Clock.KERNEL if self._stamped else Clock.USER
-        hub = get_hub()
-        if getcurrent() is hub:
-            self._waiter.switch(None)
-        else:
-            hub.loop.run_callback(self._waiter.switch, None)
+        self._then(self)
 
-    def keep_what_is_known(self, at_ns: int) -> None:
-        """Copy status and headers into the answer of an exchange that is being killed."""
-        self._finish(at_ns, Outcome.ABORTED, "killed", "the user was stopped in the middle")
+    def give_up(self) -> None:
+        """End the exchange because its user is being killed; the answer keeps what is known."""
+        text = "the user was stopped in the middle"
+        self._finish(time.monotonic_ns(), Outcome.ABORTED, "killed", text)
+
+    @property
+    def answer(self) -> Answer:
+        """What became of the call."""
+        return self._answer
 
     @property
     def error_body(self) -> bytes:

@@ -13,4 +13,4 @@ class GateUser(ScenarioUser):
     @task
     def work(self) -> None:
         """Send the next due request."""
-        self.send(self.next_arrival())
+        self.send_next()

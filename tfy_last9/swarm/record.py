@@ -196,7 +196,7 @@ class Recorder:
         values = (
             # Values in the order of the columns: names would cost as much as the rest of the row.
             *(self._run_id, call.request_id, self._worker, arrival.seq, call.arm, arrival.phase),
-            *(target.name, target.provider, target.model, target.api.value, target.stream, 1),
+            *(target.name, target.provider, target.model, target.api, target.stream, 1),
             due_ns - zero_ns,
             answer.started_ns - zero_ns,
             answer.written,
@@ -205,7 +205,7 @@ class Recorder:
             None if first_answer_ns is None else first_answer_ns - zero_ns,
             None if last_token_ns is None else last_token_ns - zero_ns,
             None if finished_ns is None else finished_ns - zero_ns,
-            *(self._epoch.utc_ns, answer.clock.value, answer.status, answer.outcome.value),
+            *(self._epoch.utc_ns, answer.clock, answer.status, answer.outcome),
             *(facts.finish_reason, _failed_check(call, answer)),
             answer.error_type[:ERROR_TYPE_LIMIT] if answer.error_type else None,
             template(answer.error_message) if answer.error_message else None,

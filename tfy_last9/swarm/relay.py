@@ -24,9 +24,11 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """One worker's letters of one run. `put` never blocks and never fails."""
 
-    def __init__(self, run_id: str, worker: int, post: Post) -> None:
+    def __init__(self, run_id: str, worker: int, post: Post, level: int = 1) -> None:
+        """`level` of compression: 0 where rows travel no further than this process."""
         self._address = {"run_id": run_id, "worker": worker}
         self._post = post
+        self._level = level
         self._window = Window()
         self._unpacked: deque[tuple[dict[str, Any], bytes]] = deque()
         self._wake = Event()
@@ -76,7 +78,7 @@ class Outbox:
         while self._unpacked:
             content, rows = self._unpacked[0]
             if rows:  # off the hub: a batch of 10,000 rows takes 30 ms
-                packed = gevent.get_hub().threadpool.apply(zlib.compress, (rows, 1))
+                packed = gevent.get_hub().threadpool.apply(zlib.compress, (rows, self._level))
                 content = content | {"rows": packed}
             self._window.add(content)
             self._unpacked.popleft()

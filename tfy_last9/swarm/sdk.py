@@ -7,6 +7,7 @@ fast driver reports can be held against a client nobody here wrote.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -64,6 +65,9 @@ class OpenAiDriver:
         finally:
             if answer.finished_ns is None:
                 answer.finished_ns = time.monotonic_ns()
+
+    def begin(self, call: Call, answer: Answer, then: Callable[[], None]) -> None:
+        """Refuse: the SDK blocks whoever calls it."""
 
     def abort(self) -> None:
         """Cut all connections: calls that are under way end as aborted."""

@@ -14,6 +14,7 @@ from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm.call import Answer, Driver, Sent, Wish
 from tfy_last9.swarm.conversing import Conversation
 from tfy_last9.swarm.firing import tell_locust
+from tfy_last9.swarm.pool import Ticket
 from tfy_last9.swarm.record import Epoch, Recorder
 
 
@@ -29,7 +30,7 @@ class Solo:
         self._loop = ClosedLoop(scenario, 0, 1)
         self._arrivals = self._forever()
 
-    def next_arrival(self) -> Arrival:
+    def next_arrival(self, _: Ticket | None = None) -> Arrival:
         """Return the next request of the scenario, at once."""
         return next(self._arrivals)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
+from gevent import getcurrent
+from gevent.hub import Waiter, get_hub
 
 from tfy_last9.adapters.network import Proxy, certificates
-from tfy_last9.model.request import Outcome
+from tfy_last9.model.request import Clock, Outcome
 from tfy_last9.model.scenario import Limits
 from tfy_last9.swarm.attempt import Attempt, RunOver
 from tfy_last9.swarm.call import Answer, Call
 from tfy_last9.swarm.deadlines import Deadlines
 from tfy_last9.swarm.dialing import Dialler, ProxyRefused
 from tfy_last9.swarm.exchange import Exchange, TimeLimits
+from tfy_last9.swarm.moderation import Moderation
 from tfy_last9.swarm.prepared import PreparedRequests
 from tfy_last9.swarm.transport import Connection, KernelClock, Origin
 from tfy_last9.wire.gateway import read_refusal
@@ -29,6 +33,8 @@ PEEK_AFTER_NS = 1_000_000
 could hardly tell more than the hub, which watches it all the time."""
 CLOCK_AGE_NS = 1_000_000_000
 """How long the offset between wall clock and monotonic clock is trusted."""
+AT_ONCE = 16384
+"""Bytes that the kernel takes at once from a connection on which nothing waits to be sent."""
 _NS_PER_S = 1_000_000_000
 _OK = range(200, 300)
 
@@ -53,6 +59,7 @@ class StreamDriver:
         self._dialler = Dialler(self._origin, tls, proxy)
         self._idle: list[Connection] = []
         self._deadlines = Deadlines()
+        self._moderation = Moderation(self._deadlines.__len__)
         self._clock_read_ns = time.monotonic_ns()
         self._prepared = PreparedRequests(self._request)
         self.clock = KernelClock()
@@ -66,17 +73,34 @@ class StreamDriver:
             answer.fail(Outcome.ABORTED, "unsendable", str(error))
             return
         connection = self._deliver(request, answer)
-        if connection is None:
-            return
-        reusable = False
+        if connection is not None:
+            self._read(connection, call, answer)
+
+    def begin(
+        self, call: Call, answer: Answer, then: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Send one call without waiting (see `Driver.begin`)."""
         try:
-            reusable = self._read(connection, call, answer)
-        finally:
-            if reusable:
-                connection.idle_since_ns = time.monotonic_ns()
-                self._idle.append(connection)
-            else:
-                connection.close()
+            request = self._prepared.request(call)
+        except (TypeError, ValueError):
+            return None
+        connection = self._idle_connection() if len(request) <= AT_ONCE else None
+        if connection is None:
+            return None
+        try:
+            rest = connection.begin_send(request)
+        except OSError:
+            rest = request
+        if rest:  # no server acts on part of a request
+            connection.close()
+            return None
+        answer.written = True
+
+        def over(exchange: Exchange) -> None:
+            self._settle(exchange)
+            then()
+
+        return self._listen(connection, call, answer, over).give_up
 
     def abort(self) -> None:
         """Give up on every call that is under way."""
@@ -87,6 +111,7 @@ class StreamDriver:
         while self._idle:
             self._idle.pop().close()
         self._deadlines.close()
+        self._moderation.close()
         self.clock.close()
 
     def _deliver(self, request: bytes, answer: Answer) -> Connection | None:
@@ -133,24 +158,49 @@ class StreamDriver:
         answer.connect_ns = time.monotonic_ns() - before_ns
         return connection
 
-    def _read(self, connection: Connection, call: Call, answer: Answer) -> bool:
+    def _read(self, connection: Connection, call: Call, answer: Answer) -> None:
+        """Block the greenlet until the answer is over."""
+        waiter: Any = Waiter()
+
+        def wake(exchange: Exchange) -> None:
+            self._settle(exchange)
+            hub = get_hub()
+            if getcurrent() is hub:
+                waiter.switch(None)
+            else:
+                hub.loop.run_callback(waiter.switch, None)
+
+        exchange = self._listen(connection, call, answer, wake)
+        try:
+            waiter.get()
+        except BaseException:  # killed: the row still gets what is known
+            exchange.give_up()
+            raise
+
+    def _listen(
+        self, connection: Connection, call: Call, answer: Answer, then: Callable[[Exchange], None]
+    ) -> Exchange:
         self._refresh_clock()
         streaming = call.outgoing.stream
-        exchange = Exchange(connection, answer, self._limits, self.clock, streaming=streaming)
+        exchange = Exchange(connection, answer, self._limits, self.clock, then, streaming=streaming)
         self._deadlines.add(exchange)
-        try:
-            reusable = exchange.read()
-        except BaseException:  # killed: the row still gets what is known
-            exchange.keep_what_is_known(time.monotonic_ns())
-            raise
-        finally:
-            self._deadlines.discard(exchange)
+        return exchange
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Classify what came, and keep the connection if it can be used again."""
+        self._deadlines.discard(exchange)
+        answer, connection = exchange.answer, exchange.connection
+        self._moderation.is_stamped = answer.clock is Clock.KERNEL
         if answer.status is not None and answer.status not in _OK and answer.error_type is None:
             refusal = read_refusal(answer.status, answer.headers, exchange.error_body)
             answer.fail(refusal.outcome, refusal.error_type, refusal.message)
         if answer.error_message:  # some gateways say which key they refuse
             answer.error_message = answer.error_message.replace(self._key, "#")
-        return reusable
+        if exchange.is_reusable:
+            connection.idle_since_ns = time.monotonic_ns()
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _refresh_clock(self) -> None:
         now_ns = time.monotonic_ns()

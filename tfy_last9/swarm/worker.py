@@ -17,15 +17,16 @@ from tfy_last9.arrivals.schedule import Arrival
 from tfy_last9.model.request import LedgerRow
 from tfy_last9.model.scenario import Driver as DriverName
 from tfy_last9.model.scenario import Limits, Scenario
+from tfy_last9.swarm.account import Share
 from tfy_last9.swarm.arms import ArmsDriver
 from tfy_last9.swarm.call import Driver, Sent, Wish
 from tfy_last9.swarm.clocks import ClockSync
-from tfy_last9.swarm.firing import tell_locust
+from tfy_last9.swarm.firing import Tally, tell_locust
 from tfy_last9.swarm.peers import Peer
-from tfy_last9.swarm.pool import UserPool
+from tfy_last9.swarm.pool import Ticket, UserPool
 from tfy_last9.swarm.record import Epoch
 from tfy_last9.swarm.relay import Outbox
-from tfy_last9.swarm.session import Session, Share, failed_farewell
+from tfy_last9.swarm.session import Session, failed_farewell
 
 _log = logging.getLogger(__name__)
 CLOCK_WAIT_S = 2.0
@@ -60,9 +61,9 @@ class Worker:
         if isinstance(runner, WorkerRunner):
             events.test_stop.add_listener(self._on_test_stop)
 
-    def next_arrival(self) -> Arrival:
+    def next_arrival(self, ticket: Ticket | None = None) -> Arrival:
         """Wait until a request is due, or may be asked for. Raises `StopUser` when the run is over."""
-        return self.pool.wait()
+        return self.pool.wait(ticket)
 
     def serve(self, arrival: Arrival) -> None:
         """Send one arrival (called by users)."""
@@ -96,13 +97,15 @@ class Worker:
         part = Share(data["run_id"], data["worker"], data["workers"], data["start_ns"])
         if self._outbox is not None:
             self._outbox.close()
-        outbox = self._outbox = Outbox(part.run_id, part.worker, self._post)
+        level = 1 if isinstance(self._environment.runner, WorkerRunner) else 0
+        outbox = self._outbox = Outbox(part.run_id, part.worker, self._post, level)
         try:
             scenario = scenario_from_json(data["scenario"])
             driver = make_arms_driver(scenario, self._gateway)
             epoch = Epoch.by(self._clock, CLOCK_WAIT_S)
             session = Session(
-                scenario, part, epoch, driver, self.pool, outbox, self._fire, self._clock
+                *(scenario, part, epoch, driver, self.pool, outbox, self._fire, self._clock),
+                tally=Tally(self._environment),
             )
             self._session = session
             _freeze_what_exists()

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import ClassVar
 
 from tfy_last9.model.scenario import Message, Prompt, Target
+from tfy_last9.wire.chat_events import LONGEST, SEAM, Rest, TokenText, head_of, rest_of, token_in
 from tfy_last9.wire.facts import AnswerFacts, Said, TokenKind
 from tfy_last9.wire.image import data_url
 from tfy_last9.wire.json_values import listed, mapped, number, whole, worded
@@ -72,19 +73,7 @@ def opened_by_nonce(prompt: Prompt, request_id: str) -> Prompt:
     return replace(prompt, messages=(opening, *rest))
 
 
-TokenText = tuple[TokenKind, bytes]
-"""A kind of token, and the key that its text has in a delta."""
-_TOKEN_TEXTS: tuple[tuple[str, TokenText], ...] = (
-    ("content", (TokenKind.ANSWER, b"content")),
-    ("refusal", (TokenKind.ANSWER, b"refusal")),
-    ("reasoning_content", (TokenKind.REASONING, b"reasoning_content")),
-    ("reasoning", (TokenKind.REASONING, b"reasoning")),
-    # With `x-tfy-strict-openai: false` TrueFoundry shows Claude's thinking blocks.
-    ("thinking_blocks", (TokenKind.REASONING, b"thinking")),
-    ("tool_calls", (TokenKind.TOOL, b"arguments")),
-    ("function_call", (TokenKind.TOOL, b"arguments")),
-)
-"""Members of a delta that make it a token; the first that is there says which kind."""
+_DONE_EVENT = b"data: [DONE]\n\n"
 
 
 @dataclass(slots=True)
@@ -97,14 +86,59 @@ class ChatFacts(AnswerFacts):
     _kind: TokenKind | None = field(default=None, compare=False)
     """Which kind of token the skeleton stands for."""
 
+    _head: bytes = field(default=b"", compare=False)
+    """Of the last event that was read in two parts."""
+    _model: str | None = field(default=None, compare=False)
+    """What it says."""
+
     def skim(self, block: bytes, start: int, at_ns: int) -> int:
-        """Take the events at `start` that bring one more token each and nothing else; return their end."""
-        if self._kind is None or self._skeleton is None:
+        """Take the events at `start` that need no decoding; return where they end."""
+        if self.kept is not None:  # every event is wanted: none may be passed over
             return start
-        end, count = self._skeleton.run(block, start)
-        if count:
-            self._take_tokens(self._kind, count, at_ns)
-        return end
+        size = len(block)
+        while start < size:
+            before = start
+            if self._kind is not None and self._skeleton is not None:
+                start, count = self._skeleton.run(block, start)
+                if count:
+                    self._take_tokens(self._kind, count, at_ns)
+            start = self._skim_one(block, start, at_ns)
+            if start == before:
+                break
+        return start
+
+    def _skim_one(self, block: bytes, start: int, at_ns: int) -> int:
+        """Take an event whose two parts are known, or the end of the stream; return where it ends."""
+        end = block.find(b"\n\n", start)
+        seam = block.find(SEAM, start, end) if end > 0 else -1
+        if seam < 0:
+            if not block.startswith(_DONE_EVENT, start):
+                return start
+            self.done = True
+            return start + len(_DONE_EVENT)
+        if end - seam > LONGEST or not block.startswith(b"data: ", start):
+            return start
+        head, rest = block[start + len(b"data: ") : seam], rest_of(block[seam:end])
+        if head != self._head:
+            known = head_of(head)
+            if known is None:
+                return start
+            self._head, self._model = head, known.model
+        if rest is None:
+            return start
+        self._take_rest(rest, at_ns)
+        return end + 2
+
+    def _take_rest(self, rest: Rest, at_ns: int) -> None:
+        self._kind = None
+        if rest.kind is not None:
+            self._take_tokens(rest.kind, 1, at_ns)
+            if rest.skeleton is not None:
+                self._skeleton, self._kind = rest.skeleton.behind(self._head), rest.kind
+        self.finish_reason = rest.finish_reason or self.finish_reason
+        self.resolved_model = self._model or self.resolved_model
+        if rest.common is not None:
+            self._take_common(rest.common)
 
     def take_event(self, data: bytes, at_ns: int) -> None:
         """Take the data of one stream event that arrived at `at_ns`."""
@@ -154,7 +188,7 @@ class ChatFacts(AnswerFacts):
 
     def _take_delta(self, delta: Mapping[str, object], at_ns: int) -> TokenText | None:
         """Take one choice's delta; return its kind of token and the key of the text."""
-        token = _token_in(delta)
+        token = token_in(delta)
         if token is not None:
             self._take_tokens(token[0], 1, at_ns)
         if "tool_calls" in delta:
@@ -168,10 +202,7 @@ class ChatFacts(AnswerFacts):
                 self._take_tool_call()
 
     def _learn(self, data: bytes, kind: TokenKind, key: bytes) -> None:
-        if self.kept is not None:  # every event is wanted: none may be passed over
-            return
-        if self._skeleton is None:
-            self._skeleton = Skeleton()
+        self._skeleton = Skeleton()
         self._skeleton.learn(data, key)
         self._kind = kind
 
@@ -189,12 +220,3 @@ class ChatFacts(AnswerFacts):
         details = mapped(usage.get("completion_tokens_details"))
         self.reasoning_tokens = whole(details.get("reasoning_tokens"), self.reasoning_tokens)
         self.cost_usd = number(usage.get("costInUSD"), self.cost_usd)
-
-
-def _token_in(delta: Mapping[str, object]) -> TokenText | None:
-    if not delta:
-        return None
-    for name, text in _TOKEN_TEXTS:
-        if delta.get(name):
-            return text
-    return None

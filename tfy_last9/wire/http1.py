@@ -7,6 +7,8 @@ by methods of `list` and `dict` that llhttp's binding calls directly, so that a 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import httptools
 
 
@@ -49,7 +51,7 @@ class ResponseReader:
         """Fields of the final head, names in lower case; a repeated one keeps its last value."""
         if self._decoded is None:
             self._decoded = {
-                name.decode("latin-1").lower(): value.decode("latin-1")
+                _lowered(name): value.decode("latin-1")
                 for name, value in self._fields_of_status.items()
             }
         return self._decoded
@@ -110,6 +112,11 @@ class ResponseReader:
             self.complete = True
             self._end = len(self._pieces)
             self.keep_alive = self._parser.should_keep_alive()
+
+
+@lru_cache(maxsize=1024)
+def _lowered(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 def request_head(method: str, target: str, headers: dict[str, str]) -> bytes:

@@ -42,6 +42,8 @@ class Outgoing:
 
 def is_event_stream(content_type: str, *, asked: bool) -> bool:
     """Tell whether a body is to be read as events; a gateway that names no type sends what was asked for."""
+    if content_type == EVENTS:  # nearly always
+        return True
     named = content_type.partition(";")[0].strip().lower()
     if named == EVENTS:
         return True

@@ -34,6 +34,20 @@ class Skeleton:
         self._before = self._after = self._tail = b""
         """`_tail` is what follows the padding, empty where events have none."""
 
+    def __bool__(self) -> bool:
+        """Tell whether anything can match."""
+        return self._before != b""
+
+    def behind(self, head: bytes) -> Skeleton:
+        """Return the skeleton of events that have `head` before the text this one was learnt from."""
+        made = Skeleton()
+        made._copy(self, head)
+        return made
+
+    def _copy(self, other: Skeleton, head: bytes) -> None:
+        self._before = _OPENING + head + other._before[len(_OPENING) :]
+        self._after, self._tail = other._after, other._tail
+
     def learn(self, data: bytes, key: bytes) -> None:
         """Take an event whose only member called `key` is a string; forget if that is not certain."""
         name, member = _member(key)
@@ -72,18 +86,23 @@ class Skeleton:
         if not block.startswith(before, stop):
             return (stop, 1) if is_text(block[first:end]) else (start, 0)
         # Splitting at the shorter of the two literals is what is quick here.
-        texts = []
-        length = len(before)
-        for part in block[start:].split(after):
-            if not part.startswith(before):
+        *parts, rest = block[start:].split(after)
+        texts = [part.removeprefix(before) for part in parts]
+        joined, count, end = b" ".join(texts), len(parts), len(block) - len(rest)
+        own = len(joined) - (count - 1)
+        had_prefix = own + count * (len(before) + len(after)) == end - start
+        if had_prefix and all(texts) and is_text(joined):
+            return end, count
+        return self._run_singly(parts, start)
+
+    def _run_singly(self, parts: list[bytes], start: int) -> tuple[int, int]:
+        """Count the matching ones at the beginning of events without their ends."""
+        count = 0
+        for part in parts:
+            if not part.startswith(self._before) or not is_text(part[len(self._before) :]):
                 break
-            texts.append(part[length:])
-        else:
-            texts.pop()  # an event whose end is not here
-        if b"" in texts or not is_text(b" ".join(texts)):
-            del texts[next(place for place, text in enumerate(texts) if not is_text(text)) :]
-        count = len(texts)
-        return start + sum(map(len, texts)) + count * (length + len(after)), count
+            start, count = start + len(part) + len(self._after), count + 1
+        return start, count
 
     def _run_padded(self, block: bytes, start: int) -> tuple[int, int]:
         count = 0

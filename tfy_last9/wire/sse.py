@@ -57,6 +57,10 @@ class SseParser:
             self._take(line, events)
         return events
 
+    def begin(self) -> None:
+        """Say that the stream has begun: an event was taken without `feed`, so no byte order mark can follow."""
+        self._started = True
+
     def is_between_events(self) -> bool:
         """Tell whether the next byte begins an event."""
         return not (self._buffer or self._data or self._name)
@@ -127,6 +131,7 @@ class EventReader:
         while place < size:
             if parser.is_between_events():
                 if skim is not None and (end := skim(body, place, at_ns)) != place:
+                    parser.begin()
                     place = end
                     continue
                 data = parser.whole_event(body, place)

@@ -21,8 +21,8 @@ def test_a_closed_loop_has_no_schedule():
     assert list(schedule(CLOSED)) == []
     assert planned(CLOSED).total() == 0
     assert CLOSED.is_closed
-    assert CLOSED.limits.users == 20
-    assert CLOSED.title == "closed (closed loop, 20 users)"
+    assert CLOSED.limits.users == 60
+    assert CLOSED.title == "closed (closed loop, 60 users)"
     assert replace(CLOSED, arrivals="poisson").title == "closed"
     assert scenario_from_json(scenario_to_json(CLOSED)) == CLOSED
 
@@ -40,9 +40,9 @@ def test_the_phase_is_that_of_the_moment_and_after_the_last_there_is_nothing():
     loop = ClosedLoop(CLOSED, 0, 1)
     assert loop.take(2 * NS_PER_S).phase == "warm-up"
     assert loop.take(3 * NS_PER_S).phase == "steady"
-    assert loop.take(33 * NS_PER_S) is None
+    assert loop.take(38 * NS_PER_S) is None
     assert loop.take(-1) is None
-    assert phase_at(CLOSED, 32.9).name == "steady"
+    assert phase_at(CLOSED, 37.9).name == "steady"
 
 
 def test_a_user_may_choose_the_target_and_then_the_mix_is_its_own():
@@ -83,9 +83,9 @@ REFUSED = {
 def test_what_does_not_fit_a_closed_loop_is_refused(case, tmp_path):
     arrivals, more, said = REFUSED[case]
     text = (ROOT / "scenarios" / "closed.yaml").read_text()
-    text = text.replace("{kind: closed, users: 20, think: 300ms}", arrivals)
+    text = text.replace("{kind: closed, users: 60, think: 300ms}", arrivals)
     if more == "RATE":
-        text, more = text.replace("duration: 30s}", "duration: 30s, rate: 5/s}"), ""
+        text, more = text.replace("duration: 35s}", "duration: 35s, rate: 5/s}"), ""
     path = tmp_path / "s.yaml"
     path.write_text(f"{text}\n{more}\n")
     with pytest.raises(FileProblems) as problems:

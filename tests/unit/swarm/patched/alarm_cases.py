@@ -1,5 +1,6 @@
 """The alarm wakes a greenlet not before its instant, and others run meanwhile."""
 
+import socket
 import time
 
 import gevent
@@ -47,4 +48,18 @@ def test_a_greenlet_that_is_killed_while_it_waits_leaves_a_usable_alarm(alarm):
 def test_closing_twice_is_fine():
     alarm = Alarm()
     alarm.close()
+    alarm.close()
+
+
+def test_whoever_lets_others_run_sees_that_they_read_what_came():
+    alarm, read = Alarm(), []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reading = gevent.spawn(lambda: read.append(ours.recv(1)))
+        gevent.sleep(0)
+        theirs.send(b"x")
+        for _ in range(3):
+            alarm.let_others_run()
+        assert read == [b"x"]
+        reading.join(timeout=1)
     alarm.close()

@@ -16,11 +16,12 @@ from session_cases import DriverDouble
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.model.conversation import McpCall, McpScript
 from tfy_last9.model.scenario import Api, Message, Phase, Prompt
+from tfy_last9.swarm.account import Share
 from tfy_last9.swarm.call import Wish
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch
 from tfy_last9.swarm.relay import Outbox
-from tfy_last9.swarm.session import Session, Share
+from tfy_last9.swarm.session import Session
 
 ROOT = Path(__file__).parents[4]
 CLOSED = load_scenario(ROOT / "scenarios" / "closed.yaml")

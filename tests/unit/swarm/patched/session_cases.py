@@ -16,10 +16,11 @@ from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.arrivals.schedule import Arrival, planned
 from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Phase
+from tfy_last9.swarm.account import Share
 from tfy_last9.swarm.pool import UserPool
 from tfy_last9.swarm.record import Epoch
 from tfy_last9.swarm.relay import Outbox
-from tfy_last9.swarm.session import Session, Share
+from tfy_last9.swarm.session import Session
 
 ROOT = Path(__file__).parents[4]
 SHORT = load_scenario(ROOT / "tests" / "data" / "short.yaml")
@@ -60,7 +61,7 @@ class DriverDouble:
 class Worker:
     """A session with its users, and what it sent to the master."""
 
-    def __init__(self, driver, users=2 * TOTAL, workers=1):
+    def __init__(self, driver, users=2 * TOTAL, workers=1, tally=None):
         self.pool = UserPool()
         self.messages = []
         self.fired = []
@@ -68,7 +69,8 @@ class Worker:
         outbox = Outbox(part.run_id, part.worker, self.post)
         self.outbox = outbox
         self.session = Session(
-            *(SCENARIO, part, Epoch.now(), driver, self.pool, outbox, self.fired.append)
+            *(SCENARIO, part, Epoch.now(), driver, self.pool, outbox, self.fired.append),
+            tally=tally,
         )
         self.users = [gevent.spawn(self.work) for _ in range(users)]
         gevent.sleep(0)
@@ -81,7 +83,13 @@ class Worker:
     def work(self):
         with suppress(StopUser):
             while True:
-                self.session.serve(self.pool.wait())
+                self.serve(self.pool.wait(self.ticket()))
+
+    def ticket(self):
+        return None
+
+    def serve(self, arrival):
+        self.session.serve(arrival)
 
     def until_done(self, timeout_s=5):
         until = time.monotonic() + timeout_s

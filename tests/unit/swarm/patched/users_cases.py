@@ -111,3 +111,21 @@ def test_users_that_decide_themselves_need_a_closed_loop():
     _check_users([Serving], OPEN)
     with pytest.raises(ConfigurationError, match="Asking decides itself when to send"):
         _check_users([Serving, Asking], OPEN)
+
+
+def test_a_user_lends_itself_unless_its_class_has_pauses_of_its_own():
+    class Pausing(ScenarioUser):
+        def wait_time(self):
+            return 1.0
+
+    for kind, is_lent in ((Serving, True), (Pausing, False)):
+        user, _ = alone(kind, Seeing(), OPEN)
+        tickets, next_arrival = [], user.environment.tfy_worker.next_arrival
+        user.environment.tfy_worker.next_arrival = (
+            lambda ticket, tickets=tickets, then=next_arrival: (
+                tickets.append(ticket),
+                then(ticket),
+            )[1]
+        )
+        user.send_next()
+        assert [ticket.is_lent for ticket in tickets] == [is_lent]
