@@ -39,7 +39,7 @@ limits: {{users: 3000}}
 """
 BUSY = 0.85
 """Share of its core that the product is to keep busy: peers send as fast as they can, so it has to be near that, too."""
-FIRST_RATE = 12_000
+FIRST_RATE = 16_000
 TRIES = 5
 SECONDS = (2, 8)
 """Length of the product's short and long run, besides two seconds at `SLOW` arrivals/s in which it connects."""
