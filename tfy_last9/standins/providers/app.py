@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,7 @@ from tfy_last9.standins.providers.failing import Failure
 from tfy_last9.standins.providers.forms import read_form
 from tfy_last9.standins.providers.objects import ANSWERS
 from tfy_last9.standins.providers.replying import reply_with_object, reply_with_text
+from tfy_last9.standins.providers.pacing import Pacer
 from tfy_last9.standins.providers.route import Route, route
 from tfy_last9.standins.providers.toolserver import ToolServers
 from tfy_last9.standins.providers.turn import Turn
@@ -55,6 +57,7 @@ class Providers:
         self._api_key = api_key
         self._counts: dict[str, int] = {}
         self._places = {name: Capacity(vendor.capacity) for name, vendor in VENDORS.items()}
+        self._pacer: Pacer | None = None
         self._tools = ToolServers(journal, seed)
         self.change_faults(faults)
 
@@ -103,7 +106,8 @@ class Providers:
         name = found.vendor.name
         k = self._counts.get(name, 0)
         self._counts[name] = k + 1
-        turn = Turn(found.vendor, found.model or str(body.get("model")), k, received_ns)
+        model = found.model or str(body.get("model"))
+        turn = Turn(found.vendor, model, k, received_ns, self._running_pacer())
         turn.due_ns = [] if self._records_due else None
         late = self._faults.strike("provider_latency", name)
         if late is not None:
@@ -114,6 +118,12 @@ class Providers:
                 await self._respond(turn, found, body, send)
         finally:
             self._journal.write("answer", **turn.journal_fields())
+
+    def _running_pacer(self) -> Pacer:
+        loop = asyncio.get_running_loop()
+        if self._pacer is None or self._pacer.loop is not loop:
+            self._pacer = Pacer(loop)
+        return self._pacer
 
     async def _respond(self, turn: Turn, found: Route, body: dict[str, Any], send: Send) -> None:
         places = self._places[turn.vendor.name]
