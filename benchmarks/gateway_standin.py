@@ -84,7 +84,6 @@ def start(place: Path, otlp_port: int, *options: str) -> Gateway:
     """Start the gateway with its providers inside, on the first core."""
     journal = place / "journal.ndjson"
     command = [sys.executable, "-m", "tfy_last9.standins", "gateway", "--embed-providers"]
-    command += ["--exporter=direct"]
     command += [f"--otlp-endpoint=http://127.0.0.1:{otlp_port}/v1/traces", f"--journal={journal}"]
     secrets = {"SANDBOX_API_KEY": "bench", "SANDBOX_OTLP_AUTH": "Basic bench"}
     process = subprocess.Popen(

@@ -15,6 +15,7 @@ from tfy_last9.standins.asgi import (
     read_body,
     send_bytes,
     send_json,
+    write_now,
 )
 from tfy_last9.standins.gateway import (
     envelope,
@@ -97,7 +98,7 @@ class Gateway:
             await asyncio.sleep(late.delay_s or 0.0)
         story = self._begin(found, scope)
         hidden = self._export.faults.strike("missing_header") is not None
-        client = Client(story, send)
+        client = Client(story, send, write_now(scope))
         try:
             raw = await read_body(receive)
             with ClientWatch(receive, client.is_done) as watch:

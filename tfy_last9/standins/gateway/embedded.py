@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-from tfy_last9.standins.asgi import Message, Scope
+from tfy_last9.standins.asgi import WRITE_NOW, Message, Scope
 from tfy_last9.standins.gateway.upstream import JSON, Reply, UpstreamLost, cut_event
 from tfy_last9.standins.serving import App
 
@@ -48,6 +48,12 @@ class _Exchange:
             self._buffer += message["body"]
             self._complete = not message.get("more_body", False)
         self._wake()
+
+    def write_now(self, part: bytes) -> bool:
+        """Take a part of the body without a message."""
+        self._buffer += part
+        self._wake()
+        return True
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
@@ -111,6 +117,7 @@ class Embedded:
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
         }
         exchange = _Exchange(body)
+        scope["extensions"] = {WRITE_NOW: exchange.write_now}
         exchange.begin(self._app, scope)
         try:
             while not exchange.status:

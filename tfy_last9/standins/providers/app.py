@@ -14,10 +14,12 @@ from tfy_last9.standins.asgi import (
     Receive,
     Scope,
     Send,
+    WriteNow,
     carries_key,
     header,
     read_body,
     send_json,
+    write_now,
 )
 from tfy_last9.standins.faults import FaultError, FaultSet, Owner, parse
 from tfy_last9.standins.journal import Journal
@@ -115,7 +117,7 @@ class Providers:
             turn.faults.append(str(late))
         try:
             with ClientWatch(receive):
-                await self._respond(turn, found, body, send)
+                await self._respond(turn, found, body, send, write_now(scope))
         finally:
             self._journal.write("answer", **turn.journal_fields())
 
@@ -125,19 +127,23 @@ class Providers:
             self._pacer = Pacer(loop)
         return self._pacer
 
-    async def _respond(self, turn: Turn, found: Route, body: dict[str, Any], send: Send) -> None:
+    async def _respond(
+        self, turn: Turn, found: Route, body: dict[str, Any], send: Send, now: WriteNow
+    ) -> None:
         places = self._places[turn.vendor.name]
         try:
             failing.strike(self._faults, turn)
             await _enter(places, turn)
             try:
-                await self._serve(turn, found, body, send)
+                await self._serve(turn, found, body, send, now)
             finally:
                 places.leave()
         except Failure as failure:
             await failing.send(turn, failure, send)
 
-    async def _serve(self, turn: Turn, found: Route, body: dict[str, Any], send: Send) -> None:
+    async def _serve(
+        self, turn: Turn, found: Route, body: dict[str, Any], send: Send, now: WriteNow
+    ) -> None:
         served = turn.vendor.served.get(turn.model)
         if served is None:
             raise Failure(NOT_FOUND, f"The model {turn.model} does not exist.")
@@ -149,7 +155,7 @@ class Providers:
                 make = ANSWERS[found.path]
                 await reply_with_object(turn, served, make, body, key=key, send=send)
             else:
-                await reply_with_text(turn, served, found, body, key, self._faults, send)
+                await reply_with_text(turn, served, found, body, key, self._faults, send, now)
         except BadRequest as error:
             raise Failure(BAD_REQUEST, str(error)) from error
 
