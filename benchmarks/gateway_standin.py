@@ -99,11 +99,15 @@ def start(place: Path, otlp_port: int, *options: str) -> Gateway:
     return Gateway(process, port, journal)
 
 
-def wrk(port: int, connections: int, tokens: int, seconds: int) -> list[int]:
+def wrk(
+    port: int, connections: int, tokens: int, seconds: int, spread_ms: int | None = None
+) -> list[int]:
     """Send load from the core this process is on; gives complete, broken, us, p50 us, p99 us, errors."""
     command = [WRK, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
     command += ["-s", str(LUA), f"http://127.0.0.1:{port}"]
-    environment = os.environ | {"TOKENS": str(tokens)}
+    environment = os.environ | {"TOKENS": str(tokens), "CONNECTIONS": str(connections)}
+    if spread_ms is not None:
+        environment["SPREAD_MS"] = str(spread_ms)
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found = RESULT.search(done.stdout)
     assert found is not None, done.stdout + done.stderr

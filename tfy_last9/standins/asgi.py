@@ -22,6 +22,12 @@ WriteNow = Callable[[bytes], bool]
 WRITE_NOW = "sandbox.write_now"
 """Extension under which a server offers that, for streams of thousands of small events a second."""
 
+OnLeave = Callable[[Callable[[], None] | None], None]
+"""Says what is to be called when the client hangs up; None for nothing any more."""
+
+ON_LEAVE = "sandbox.on_leave"
+"""Extension under which a server offers that; where none does, a task waits for the end."""
+
 JSON_TYPE: Header = (b"content-type", b"application/json")
 EVENT_STREAM_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -102,25 +108,34 @@ class ClientWatch:
     the last `send`, without waiting in between, or say with `is_done` when the response is complete.
     """
 
-    __slots__ = ("_is_done", "_receive", "_watcher", "_worker", "left")
+    __slots__ = ("_is_done", "_on_leave", "_receive", "_watcher", "_worker", "left")
 
-    def __init__(self, receive: Receive, is_done: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, is_done: Callable[[], bool] = lambda: False
+    ) -> None:
         self.left = False
+        self._on_leave: OnLeave | None = (scope.get("extensions") or {}).get(ON_LEAVE)
         self._receive = receive
         self._is_done = is_done
+        self._watcher: asyncio.Task[None] | None = None
+        self._worker: asyncio.Task[None] | None = None
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if not self._is_done():
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._worker is not None and not self._is_done():
             self.left = True
             self._worker.cancel()
 
     def __enter__(self) -> Self:
-        worker = asyncio.current_task()
-        assert worker is not None
-        self._worker = worker
-        self._watcher = asyncio.create_task(self._watch())
+        self._worker = asyncio.current_task()
+        if self._on_leave is not None:
+            self._on_leave(self._leave)
+        else:
+            self._watcher = asyncio.create_task(self._watch())
         return self
 
     def __exit__(
@@ -129,8 +144,14 @@ class ClientWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        self._watcher.cancel()
-        if not self.left or kind is not asyncio.CancelledError:
+        # What refers to the tasks is let go of: a cycle per request would keep the collector busy.
+        worker, self._worker = self._worker, None
+        if self._on_leave is not None:
+            self._on_leave(None)
+        elif self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+        if worker is None or not self.left or kind is not asyncio.CancelledError:
             return False
-        self._worker.uncancel()
+        worker.uncancel()
         return True

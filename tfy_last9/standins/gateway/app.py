@@ -101,7 +101,7 @@ class Gateway:
         client = Client(story, send, write_now(scope))
         try:
             raw = await read_body(receive)
-            with ClientWatch(receive, client.is_done) as watch:
+            with ClientWatch(scope, receive, client.is_done) as watch:
                 await self._answer(found, scope, raw, client, hidden=hidden)
             if watch.left:
                 _left(story)

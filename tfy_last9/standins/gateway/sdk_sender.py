@@ -30,6 +30,20 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _SCOPE = InstrumentationScope(SERVICE_NAME)
 
 
+class _OneResource(Resource):
+    """A resource that knows its hash: the SDK's encodes all of it as JSON, anew for every span."""
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        super().__init__(attributes)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 class SdkSender:
     """One exporter of the SDK; used from one thread."""
 
@@ -41,7 +55,7 @@ class SdkSender:
         resource: Mapping[str, str],
         authority: str | None = None,
     ) -> None:
-        self._resource = Resource({"service.name": SERVICE_NAME, **resource})
+        self._resource = _OneResource({"service.name": SERVICE_NAME, **resource})
         self._status: int | None = None
         session = requests.Session()
         session.trust_env = False

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -30,11 +31,14 @@ ALOUD_TOKENS = 24
 """Deltas of reasoning that are streamed; a summary, not every token of it."""
 FRAGMENT = 6
 """Characters of one piece of JSON: about a token and a half."""
+DRAWN_GAPS = 4096
+"""A power of two: so many gaps are drawn once, and every answer reads them from a place of its own."""
 TEXT = (
     "light scatters in thin air so the short blue waves reach us from every side of the sky while"
     " longer red ones pass straight through and colour only the evening"
 )
 WORDS = tuple(TEXT.split())
+TOKENS = tuple(" " + word for word in WORDS)
 
 
 class Kind(Enum):
@@ -90,12 +94,13 @@ def plan(served: Served, wish: Wish, *, key: str) -> Plan:
     start_s = speed.ttft_median_s * math.exp(rng.gauss(0, speed.ttft_sigma))
     texts, finish, stopped_by = _texts(rng, wish)
     reasoning, start_s, reasoning_tokens = _reasoning(served.thinking, wish, key, start_s)
-    mu = math.log(speed.gap_median_s)
+    gaps_s = _gaps_s(speed.gap_median_s, speed.gap_sigma)
+    place = rng.randrange(DRAWN_GAPS)
     pieces = list(reasoning)
     due_s = start_s
-    for kind, text, call in texts:
+    for number, (kind, text, call) in enumerate(texts, place):
         pieces.append(Piece(kind, text, due_s, call))
-        due_s += rng.lognormvariate(mu, speed.gap_sigma)
+        due_s += gaps_s[number % DRAWN_GAPS]
     return Plan(
         tuple(pieces),
         finish,
@@ -105,6 +110,13 @@ def plan(served: Served, wish: Wish, *, key: str) -> Plan:
         wish.calls,
         stopped_by,
     )
+
+
+@lru_cache
+def _gaps_s(median_s: float, sigma: float) -> tuple[float, ...]:
+    """Draw log-normal gaps in seconds; drawing each anew would cost more than writing its token."""
+    rng, mu = random.Random(f"gaps|{sigma}"), math.log(median_s)
+    return tuple(rng.lognormvariate(mu, sigma) for _ in range(DRAWN_GAPS))
 
 
 def _texts(
@@ -120,7 +132,7 @@ def _texts(
         found = [(Kind.TEXT, text, 0) for text in fragments(document)]
     else:
         length = natural if wish.max_tokens is None else min(natural, wish.max_tokens)
-        found = [(Kind.TEXT, " " + WORDS[(start + i) % len(WORDS)], 0) for i in range(length)]
+        found = [(Kind.TEXT, TOKENS[(start + i) % len(TOKENS)], 0) for i in range(length)]
         if length < natural:
             return _stopped(found, wish.stops, Finish.LENGTH)
     if wish.max_tokens is not None and len(found) > wish.max_tokens:

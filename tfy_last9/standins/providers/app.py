@@ -116,7 +116,7 @@ class Providers:
             turn.extra_s = late.delay_s or 0.0
             turn.faults.append(str(late))
         try:
-            with ClientWatch(receive):
+            with ClientWatch(scope, receive):
                 await self._respond(turn, found, body, send, write_now(scope))
         finally:
             self._journal.write("answer", **turn.journal_fields())
