@@ -5,9 +5,10 @@
 One process holds the gateway, the simulated providers and the exporter, pinned to the first core; wrk and
 a receiver of OTLP exports run on the last. Chats: wrk as fast as it goes, answers of 5 tokens, each a
 write of its own, at the providers' usual speed (0.22 s to the first token, 12 ms between tokens), counted
-by wrk when they end in `[DONE]`. Streams: wrk holds 500 and more open at 50 tokens a second; the
-lateness of each token is the instant at which the gateway handed it to the socket, less the instant at
-which the simulated model was to say it, from the journal.
+by wrk when they end in `[DONE]`. Streams: wrk holds 500 and more open at 50 tokens a second, begun at
+different times as those of different users are; the lateness of each token is the instant at which the
+gateway handed it to the socket, less the instant at which the simulated model was to say it, from the
+journal, of all tokens while all streams were open.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ RESULT = re.compile(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)")
 CORES = sorted(os.sched_getaffinity(0))
 FIRST, LAST = CORES[0], CORES[-1]
 SECONDS = 12
+TOKENS, STREAM_S = 200, 5
+"""Of one long stream; it takes 4.5 s on average."""
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -140,26 +143,38 @@ def streams(otlp_port: int, connections: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         gateway = start(Path(place), otlp_port, "--pace=300,20", "--record-sends")
         before_s, began = gateway.cpu_s(), time.monotonic()
-        _, broken, us, _, _, errors = wrk(gateway.port, connections, 200, SECONDS + 5)
+        _, broken, _, _, _, errors = wrk(
+            *(gateway.port, connections, TOKENS, SECONDS + 2 * STREAM_S), spread_ms=STREAM_S * 1000
+        )
         used = (gateway.cpu_s() - before_s) / (time.monotonic() - began)
         gateway.stop()
-        due: dict[str, list[int]] = {}
-        late: list[np.ndarray] = []
-        for line in gateway.journal.open():
-            event = json.loads(line)
-            if event["event"] == "answer":
-                due[f"chatcmpl-{event['provider']}-{event['k']}"] = event["due_mono_ns"]
-            elif event["event"] == "request" and event["outcome"] == "ok":
-                sent = np.array(event["sends_mono_ns"])
-                late.append(sent - np.array(due[event["answer_id"]][: len(sent)]))
-        late_ms = np.concatenate(late) / 1e6
-        p50, p99, worst = np.percentile(late_ms, (50, 99, 100))
-        rate = len(late_ms) / us * 1e6
+        due_ns, late_ns = paced(gateway.journal)
+        # From when the last stream has begun until the first one begins that does not end.
+        begun_ns = due_ns.min() + STREAM_S * 1_000_000_000
+        counted = (due_ns > begun_ns) & (due_ns < due_ns.max() - STREAM_S * 1_000_000_000)
+        p50, p99, worst = np.percentile(late_ns[counted] / 1e6, (50, 99, 100))
+        rate = counted.sum() / np.ptp(due_ns[counted]) * 1e9
         print(
             f"{connections:>12}{rate:>12,.0f}{broken + errors:>8}{p50:>10.2f}{p99:>8.2f}{worst:>8.1f}"
-            f"{used:>8.0%}{len(late_ms):>12,}",
+            f"{used:>8.0%}{counted.sum():>12,}",
             flush=True,
         )
+
+
+def paced(journal: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read when the tokens of complete streams were due, and how late they were sent, in ns."""
+    due: dict[str, list[int]] = {}
+    found: list[np.ndarray] = []
+    for line in journal.open():
+        event = json.loads(line)
+        if event["event"] == "answer":
+            due[f"chatcmpl-{event['provider']}-{event['k']}"] = event["due_mono_ns"]
+        elif event["event"] == "request" and event["outcome"] == "ok":
+            sent = np.array(event["sends_mono_ns"])
+            planned = np.array(due[event["answer_id"]][: len(sent)])
+            found.append(np.stack([planned, sent - planned]))
+    due_ns, late_ns = np.concatenate(found, axis=1)
+    return due_ns, late_ns
 
 
 def main(arguments: list[str]) -> None:
