@@ -24,6 +24,8 @@ from tfy_last9.standins.gateway import (
     own_storage,
     request,
     toolcalls,
+    toolchecks,
+    unsupported,
 )
 from tfy_last9.standins.gateway.admission import admit
 from tfy_last9.standins.gateway.client import Client
@@ -35,7 +37,7 @@ from tfy_last9.standins.gateway.identity import Identities, Identity
 from tfy_last9.standins.gateway.metrics import CONTENT_TYPE
 from tfy_last9.standins.gateway.own_storage import OwnStorage
 from tfy_last9.standins.gateway.paths import canonical
-from tfy_last9.standins.gateway.pipeline import Pipeline
+from tfy_last9.standins.gateway.pipeline import Pipeline, caller_of
 from tfy_last9.standins.gateway.policies import Policies
 from tfy_last9.standins.gateway.policy.config import Logging
 from tfy_last9.standins.gateway.refusal import Refusals
@@ -88,6 +90,8 @@ class Gateway:
             await listing.answer(path, scope, self._identities, self._policies.model_names, send)
         elif path == "/metrics":
             await send_bytes(send, CONTENT_TYPE, self._metrics.text())
+        elif unsupported.is_missing(path):
+            await unsupported.answer(path, scope, self._identities, send)
         else:
             refused = envelope.not_found(scope["method"], scope["path"])
             await send_json(send, NOT_FOUND, refused.document())
@@ -132,7 +136,13 @@ class Gateway:
             if found.server is not None:
                 story.requested_model = found.server
                 toolcalls.open_server(identity, found.server)
-                await toolcalls.relay(scope, raw, found.server, story, self._upstream, client)
+                caller = caller_of((), identity, story.metadata)
+                checks = toolchecks.checks(
+                    self._policies.config, scope, found.server, caller, story
+                )
+                await toolcalls.relay(
+                    scope, raw, found.server, story, self._upstream, client, checks
+                )
             else:
                 admitted = admit(found, scope, raw, story, identity, self._policies)
                 faults = self._export.faults

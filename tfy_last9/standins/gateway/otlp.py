@@ -52,7 +52,9 @@ class Sent:
         )
 
 
-def request_of(spans: Sequence[SpanRecord], resource: Mapping[str, str]) -> ExportTraceServiceRequest:
+def request_of(
+    spans: Sequence[SpanRecord], resource: Mapping[str, str]
+) -> ExportTraceServiceRequest:
     """Put spans under the one resource and scope that the gateway has."""
     request = ExportTraceServiceRequest()
     under = request.resource_spans.add()

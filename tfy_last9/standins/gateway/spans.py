@@ -72,7 +72,9 @@ class Teller:
                 url = attempt.card.vendor_url(attempt.path)
                 yield self._request(story, model, attempt, url)
 
-    def _request(self, story: Story, span: SpanRecord, of: Attempt | ToolStep, url: str) -> SpanRecord:
+    def _request(
+        self, story: Story, span: SpanRecord, of: Attempt | ToolStep, url: str
+    ) -> SpanRecord:
         """Give the HTTP request to a provider or an MCP server."""
         http = _child(story, span.span_id, f"POST {url}", of)
         http.kind = CLIENT

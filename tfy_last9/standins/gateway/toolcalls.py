@@ -15,10 +15,16 @@ from tfy_last9.standins.asgi import Header, Scope, header
 from tfy_last9.standins.gateway import envelope
 from tfy_last9.standins.gateway.catalogue import TOOL_SERVERS
 from tfy_last9.standins.gateway.client import Client
-from tfy_last9.standins.gateway.formats.format import json_text, payload, shortened
+from tfy_last9.standins.gateway.formats.format import (
+    json_text,
+    named_event,
+    payload,
+    shortened,
+)
 from tfy_last9.standins.gateway.identity import Identity
 from tfy_last9.standins.gateway.request import parse_body
 from tfy_last9.standins.gateway.story import Story, ToolStep
+from tfy_last9.standins.gateway.toolchecks import ToolChecks
 from tfy_last9.standins.gateway.upstream import JSON, Reply, Upstream, UpstreamLost
 
 PASSED_ON = (b"accept", b"mcp-session-id", b"mcp-protocol-version", b"last-event-id")
@@ -35,11 +41,23 @@ def open_server(identity: Identity, server: str) -> None:
 
 
 async def relay(
-    scope: Scope, raw: bytes, server: str, story: Story, upstream: Upstream, client: Client
+    scope: Scope,
+    raw: bytes,
+    server: str,
+    story: Story,
+    upstream: Upstream,
+    client: Client,
+    checks: ToolChecks | None = None,
 ) -> None:
     """Pass one HTTP request to an MCP server and its answer back; raises Rejection."""
     method = scope["method"]
     message = parse_body(raw) if method == "POST" else {}
+    if checks is not None and message.get("method") == "tools/call":
+        story.input_json, story.input_short = json_text(message), "tools/call"
+        message = await checks.before(message)
+        raw = orjson.dumps(message)
+    else:
+        checks = None
     step = ToolStep(server, TOOL_SERVERS[server], _method(message, method), time.monotonic_ns())
     step.primitive = _primitive(message)
     if step.method == "tools/call":
@@ -56,7 +74,11 @@ async def relay(
     finally:
         step.finished_ns = time.monotonic_ns()
     step.status = reply.status
-    note(step, _document(reply, body))
+    document = _document(reply, body)
+    note(step, document)
+    if checks is not None:
+        changed = await checks.after(document)
+        body = body if changed is document else _encoded(reply, changed)
     story.status, story.outcome = reply.status, "ok" if reply.status < FAILED_FROM else "mcp_error"
     story.error_message = step.error_message
     await _answer(client, reply, body)
@@ -93,6 +115,13 @@ def _document(reply: Reply, body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _encoded(reply: Reply, document: dict[str, Any]) -> bytes:
+    """Write a changed answer in the form in which the server wrote it."""
+    if reply.headers.get("content-type", "").startswith("text/event-stream"):
+        return named_event("message", document)
+    return orjson.dumps(document)
 
 
 def note(step: ToolStep, document: dict[str, Any]) -> None:

@@ -28,8 +28,8 @@ from tfy_last9.standins.providers.capacity import Capacity, Full
 from tfy_last9.standins.providers.failing import Failure
 from tfy_last9.standins.providers.forms import read_form
 from tfy_last9.standins.providers.objects import ANSWERS
-from tfy_last9.standins.providers.replying import reply_with_object, reply_with_text
 from tfy_last9.standins.providers.pacing import Pacer
+from tfy_last9.standins.providers.replying import reply_with_object, reply_with_text
 from tfy_last9.standins.providers.route import Route, route
 from tfy_last9.standins.providers.toolserver import ToolServers
 from tfy_last9.standins.providers.turn import Turn
