@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import uvicorn
@@ -74,7 +75,9 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Offer them to the request; its task has been made and has not begun."""
         super().on_headers_complete()
-        self.scope["extensions"] = {WRITE_NOW: self._write_now, ON_LEAVE: self._on_leave}
+        # Extensions are dictionaries by specification; these two are callables, for the stand-ins alone.
+        offered: dict[str, Any] = {WRITE_NOW: self._write_now, ON_LEAVE: self._on_leave}
+        self.scope["extensions"] = offered
 
     def _write_now(self, part: bytes) -> bool:
         cycle = self.cycle

@@ -26,10 +26,10 @@ class SpanRecord:
     trace_id: int
     span_id: int
     parent_id: int | None
-    kind: int = INTERNAL
+    kind: Span.SpanKind.ValueType = INTERNAL
     start_ns: int = 0
     end_ns: int = 0
-    code: int = UNSET
+    code: Status.StatusCode.ValueType = UNSET
     message: str = ""
     attributes: dict[str, Value] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ rules: [{{id: tools, {hook}: [safety/secrets]}}]
 PRE, POST = "mcp_tool_pre_invoke_guardrails", "mcp_tool_post_invoke_guardrails"
 
 
-def call(text="sk-1", *, server="sandbox-tools", config="", **headers):
+def call(text="sk-1", *, server="sandbox-tools", **headers):
     """Open a session and call `echo`."""
 
     def rpc(method, **params):

@@ -40,9 +40,8 @@ class CacheConfig:
         if isinstance(ttl_s, bool) or not isinstance(ttl_s, (int, float)) or ttl_s <= 0:
             raise ValueError("ttl must be a positive number of seconds")
         threshold = given.get("similarity_threshold", DEFAULT_THRESHOLD)
-        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
-            raise ValueError("similarity_threshold must be a number from 0 to 1")
-        if not 0 <= threshold <= 1:
+        is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+        if not is_number or not 0 <= threshold <= 1:
             raise ValueError("similarity_threshold must be a number from 0 to 1")
         return cls(given["type"], ttl_s, str(given.get("namespace", "")), threshold)
 

@@ -121,6 +121,8 @@ def test_an_answer_expires_and_the_oldest_leave_first():
         '{"type": "fuzzy"}',
         '{"type": "exact-match", "ttl": 0}',
         '{"type": "exact-match", "ttl": true}',
+        '{"type": "semantic", "similarity_threshold": 1.5}',
+        '{"type": "semantic", "similarity_threshold": "high"}',
     ],
 )
 def test_a_cache_config_that_cannot_be_read_is_refused(text):
