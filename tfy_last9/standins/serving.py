@@ -63,7 +63,7 @@ def announce(port: int, **more: str) -> None:
     sys.stdout.flush()
 
 
-class _Protocol(HttpToolsProtocol):
+class Protocol(HttpToolsProtocol):
     """uvicorn's protocol with two short cuts: to write a part of a body, and to learn that the client left.
 
     Both spare what thousands of small events a second would pay for: a message and its checks for each, a
@@ -133,7 +133,7 @@ def serve(
     """
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
