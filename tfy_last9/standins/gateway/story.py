@@ -173,6 +173,10 @@ class Story:
         if self.sends_ns is not None:
             self.sends_ns.append(now_ns)
 
+    def traceparent(self) -> str:
+        """Give W3C's trace context of the root, as it is handed to MCP servers."""
+        return f"00-{self.trace_id:032x}-{self.root_span_id:016x}-01"
+
     def served(self) -> None:
         """Note that the client got what it asked for."""
         self.status, self.outcome = OK, "ok"

@@ -7,12 +7,13 @@ the server chose. The session is the server's own.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from tfy_last9.standins.asgi import Header, Scope, header
-from tfy_last9.standins.gateway import envelope
+from tfy_last9.standins.gateway import envelope, request
 from tfy_last9.standins.gateway.catalogue import TOOL_SERVERS
 from tfy_last9.standins.gateway.client import Client
 from tfy_last9.standins.gateway.formats.format import (
@@ -58,6 +59,7 @@ async def relay(
         raw = orjson.dumps(message)
     else:
         checks = None
+    given = request.headers_for_servers(scope) | {"traceparent": story.traceparent()}
     step = ToolStep(server, TOOL_SERVERS[server], _method(message, method), time.monotonic_ns())
     step.primitive = _primitive(message)
     if step.method == "tools/call":
@@ -65,7 +67,7 @@ async def relay(
     story.tools.append(step)
     story.input_json, story.input_short = json_text(message), shortened(step.method)
     try:
-        reply = await ask(scope, server, raw, upstream)
+        reply = await ask(scope, server, raw, upstream, given)
         body = await reply.body()
         reply.release()
     except UpstreamLost as error:
@@ -84,9 +86,11 @@ async def relay(
     await _answer(client, reply, body)
 
 
-async def ask(scope: Scope, server: str, raw: bytes, upstream: Upstream) -> Reply:
-    """Send a request on to a server, with the headers that the protocol needs."""
-    headers = {
+async def ask(
+    scope: Scope, server: str, raw: bytes, upstream: Upstream, given: Mapping[str, str]
+) -> Reply:
+    """Send a request on to a server, with the given headers and those that the protocol needs."""
+    headers = dict(given) | {
         name.decode(): found for name in PASSED_ON if (found := header(scope, name)) is not None
     }
     content_type = header(scope, b"content-type") or JSON

@@ -155,9 +155,7 @@ def _gaps_s(median_s: float, sigma: float) -> tuple[float, ...]:
     return tuple(rng.lognormvariate(mu, sigma) for _ in range(DRAWN_GAPS))
 
 
-def _texts(
-    rng: random.Random, wish: Wish
-) -> tuple[list[Said], Finish, str | None]:
+def _texts(rng: random.Random, wish: Wish) -> tuple[list[Said], Finish, str | None]:
     low, high = LENGTH_RANGE
     natural = min(high, max(low, round(rng.lognormvariate(math.log(LENGTH_MEDIAN), LENGTH_SIGMA))))
     start = rng.randrange(len(WORDS))

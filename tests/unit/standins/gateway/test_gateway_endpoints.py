@@ -178,6 +178,22 @@ def test_an_mcp_session_begins_with_initialize_and_a_call_without_one_is_refused
     assert [root.status for root in roots] == ["OK", "ERROR"]
 
 
+def test_mcp_servers_get_the_clients_headers_for_them_and_the_trace(tmp_path):
+    scope, raw = rpc("initialize", protocolVersion="2025-11-25")
+    given = (b"x-tfy-mcp-headers", b'{"X-Team-Key": "secret"}')
+    bad = (b"x-tfy-mcp-headers", b'{"x": "a\\r\\nhost: b"}')
+    seen = world(
+        tmp_path,
+        (scope | {"headers": [*scope["headers"], given]}, raw),
+        (scope | {"headers": [*scope["headers"], bad]}, raw),
+    )
+    assert [answer.status for answer in seen.answers] == [200, 400]
+    (asked,) = seen.lines("mcp")
+    assert asked["headers"] == ["x-team-key"]
+    root = next(span for span in seen.spans if span.attributes["tfy.span_type"] == "MCPGateway")
+    assert asked["traceparent"] == f"00-{root.trace_id}-{root.span_id}-01"
+
+
 def test_an_mcp_session_ends_with_delete(tmp_path):
     sessions = []
 
