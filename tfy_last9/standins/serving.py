@@ -107,6 +107,16 @@ class _AnnouncingServer(uvicorn.Server):
         self._port = port
         self._more = more
 
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second, and every other time look for cycles among the young.
+
+        By itself the collector begins when 5,000 more objects were made than freed: with hundreds of streams open
+        that is seldom, and all that lives has become young again by then (20 ms).
+        """
+        if counter % 2 == 0:
+            gc.collect(0)
+        return await super().on_tick(counter)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         announce(self._port, **self._more)
