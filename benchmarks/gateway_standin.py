@@ -86,6 +86,18 @@ def prefer(pid: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text("-20")
 
 
+def prefer_by_thread(pid: int) -> None:
+    """Put all of a process before whatever else runs, its first thread before the others.
+
+    For cores that are not full, where the kernel wakes the first thread in time by itself if nothing else
+    runs; on a full one exports would pile up unseen.
+    """
+    with suppress(PermissionError):
+        for thread in map(int, os.listdir(f"/proc/{pid}/task")):
+            priority = os.sched_param(2 if thread == pid else 1)
+            os.sched_setscheduler(thread, os.SCHED_FIFO, priority)
+
+
 def start(place: Path, otlp_port: int, *options: str) -> Gateway:
     """Start the gateway with its providers inside, on the first core."""
     journal = place / "journal.ndjson"
@@ -134,7 +146,9 @@ def chats(otlp_port: int, connections: int) -> None:
         requests, spans = 0, 0
         for line in gateway.journal.open():
             event = json.loads(line)
-            if began <= event["mono_ns"] / 1e9 <= ended:  # what is exported afterwards does not count
+            if (
+                began <= event["mono_ns"] / 1e9 <= ended
+            ):  # what is exported afterwards does not count
                 requests += event["event"] == "request"
                 spans += event.get("spans", 0) if event["event"] == "export" and event["ok"] else 0
         print(
@@ -148,6 +162,7 @@ def streams(otlp_port: int, connections: int) -> None:
     """Print how late tokens leave with so many streams at 50 tokens a second."""
     with tempfile.TemporaryDirectory() as place:
         gateway = start(Path(place), otlp_port, "--pace=300,20", "--record-sends")
+        prefer_by_thread(gateway.process.pid)
         before_s, began = gateway.cpu_s(), time.monotonic()
         _, broken, _, _, _, errors = wrk(
             *(gateway.port, connections, TOKENS, SECONDS + 2 * STREAM_S), spread_ms=STREAM_S * 1000
