@@ -7,6 +7,15 @@ local body = '{"model":"openai-main/gpt-4o-mini","stream":true,"max_tokens":%s,'
   .. '"messages":[{"role":"user","content":"Why is the sky blue?"}]}'
 wrk.body = string.format(body, os.getenv("TOKENS"))
 
+-- With SPREAD_MS, first requests of the connections are spread over that time; later ones follow at once.
+local spread, waiting = os.getenv("SPREAD_MS"), tonumber(os.getenv("CONNECTIONS"))
+if spread then
+  function delay()
+    waiting = waiting - 1
+    return waiting >= 0 and math.random(0, tonumber(spread)) or 0
+  end
+end
+
 local threads = {}
 function setup(thread)
   table.insert(threads, thread)

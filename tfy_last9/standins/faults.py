@@ -225,6 +225,8 @@ class FaultSet:
 
     def strike(self, name: str, provider: str | None = None) -> Fault | None:
         """Count one eligible event; returns the fault that strikes it, the rarest if several do."""
+        if not self.faults:
+            return None
         matching = [f for f in self.faults if f.name == name and f.provider == provider]
         if not matching:
             return None

@@ -15,6 +15,7 @@ from tfy_last9.standins.asgi import (
     read_body,
     send_bytes,
     send_json,
+    write_now,
 )
 from tfy_last9.standins.gateway import (
     envelope,
@@ -23,6 +24,8 @@ from tfy_last9.standins.gateway import (
     own_storage,
     request,
     toolcalls,
+    toolchecks,
+    unsupported,
 )
 from tfy_last9.standins.gateway.admission import admit
 from tfy_last9.standins.gateway.client import Client
@@ -34,7 +37,7 @@ from tfy_last9.standins.gateway.identity import Identities, Identity
 from tfy_last9.standins.gateway.metrics import CONTENT_TYPE
 from tfy_last9.standins.gateway.own_storage import OwnStorage
 from tfy_last9.standins.gateway.paths import canonical
-from tfy_last9.standins.gateway.pipeline import Pipeline
+from tfy_last9.standins.gateway.pipeline import Pipeline, caller_of
 from tfy_last9.standins.gateway.policies import Policies
 from tfy_last9.standins.gateway.policy.config import Logging
 from tfy_last9.standins.gateway.refusal import Refusals
@@ -87,6 +90,8 @@ class Gateway:
             await listing.answer(path, scope, self._identities, self._policies.model_names, send)
         elif path == "/metrics":
             await send_bytes(send, CONTENT_TYPE, self._metrics.text())
+        elif unsupported.is_missing(path):
+            await unsupported.answer(path, scope, self._identities, send)
         else:
             refused = envelope.not_found(scope["method"], scope["path"])
             await send_json(send, NOT_FOUND, refused.document())
@@ -97,10 +102,10 @@ class Gateway:
             await asyncio.sleep(late.delay_s or 0.0)
         story = self._begin(found, scope)
         hidden = self._export.faults.strike("missing_header") is not None
-        client = Client(story, send)
+        client = Client(story, send, write_now(scope))
         try:
             raw = await read_body(receive)
-            with ClientWatch(receive, client.is_done) as watch:
+            with ClientWatch(scope, receive, client.is_done) as watch:
                 await self._answer(found, scope, raw, client, hidden=hidden)
             if watch.left:
                 _left(story)
@@ -131,7 +136,13 @@ class Gateway:
             if found.server is not None:
                 story.requested_model = found.server
                 toolcalls.open_server(identity, found.server)
-                await toolcalls.relay(scope, raw, found.server, story, self._upstream, client)
+                caller = caller_of((), identity, story.metadata)
+                checks = toolchecks.checks(
+                    self._policies.config, scope, found.server, caller, story
+                )
+                await toolcalls.relay(
+                    scope, raw, found.server, story, self._upstream, client, checks
+                )
             else:
                 admitted = admit(found, scope, raw, story, identity, self._policies)
                 faults = self._export.faults

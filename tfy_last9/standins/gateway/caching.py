@@ -1,8 +1,4 @@
-"""The answer cache around a model call: looked up before it, filled after it.
-
-Semantic lookups need an embedding model, which this sandbox has not: they report `error` and the model is
-called, as the documented status allows.
-"""
+"""The answer cache around a model call: looked up before it, filled after it."""
 
 from __future__ import annotations
 
@@ -13,7 +9,9 @@ from typing import Any
 from tfy_last9.standins.asgi import Scope, header
 from tfy_last9.standins.gateway import envelope
 from tfy_last9.standins.gateway.client import Client
-from tfy_last9.standins.gateway.policy.cache import Cache, CacheConfig, Kept
+from tfy_last9.standins.gateway.policy.cache import EXACT, Cache, CacheConfig, Kept
+from tfy_last9.standins.gateway.policy.guardrails import NESTING_KEYS, texts
+from tfy_last9.standins.gateway.policy.semantic import SemanticCache, Words, words_of
 from tfy_last9.standins.gateway.request import ModelRequest
 from tfy_last9.standins.gateway.story import Attempt, Story
 
@@ -34,23 +32,20 @@ class Answer:
 
 
 class Lookup:
-    """The cache and one request."""
+    """The cache and one request, to be answered with the very same request's answer."""
 
-    def __init__(
-        self, cache: Cache, config: CacheConfig, request: ModelRequest, story: Story, path: str
-    ) -> None:
+    def __init__(self, cache: Cache, config: CacheConfig, key: str, story: Story) -> None:
         self._cache = cache
         self._config = config
         self._story = story
-        self._key = config.key(story.subject or "", f"{path} {request.model}", request.body)
+        self._key = key
 
     def find(self) -> Kept | None:
         """Look the request up and note what came of it."""
+        return self._noted(self._cache.find(self._key, time.monotonic()))
+
+    def _noted(self, kept: Kept | None) -> Kept | None:
         applied = self._story.applied
-        if self._config.kind != "exact-match":
-            applied.cache_status = "error"
-            return None
-        kept = self._cache.find(self._key, time.monotonic())
         applied.cache_status = "miss" if kept is None else "hit"
         applied.cached_trace_id = kept.trace_id if kept is not None else None
         return kept
@@ -60,12 +55,50 @@ class Lookup:
         if self._story.applied.cache_status != "miss" or not self._story.attempts:
             return
         answer = Answer(self._story.attempts[-1], events, document)
-        kept = Kept(f"{self._story.trace_id:032x}", answer)
+        self._store(Kept(f"{self._story.trace_id:032x}", answer))
+
+    def _store(self, kept: Kept) -> None:
         self._cache.store(self._key, kept, self._config.ttl_s, time.monotonic())
 
 
+class SemanticLookup(Lookup):
+    """The cache and one request, to be answered with a similar request's answer."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        similar: SemanticCache,
+        config: CacheConfig,
+        key: str,
+        story: Story,
+        words: Words,
+    ) -> None:
+        super().__init__(cache, config, key, story)
+        self._similar = similar
+        self._words = words
+
+    def find(self) -> Kept | None:
+        """Look for a similar question; a request without words has none, which is an error."""
+        if not self._words:
+            self._story.applied.cache_status = "error"
+            return None
+        now_s, threshold = time.monotonic(), self._config.threshold
+        found = self._similar.find(self._key, self._words, threshold, now_s)
+        self._story.applied.cache_similarity = found.score if found is not None else None
+        return self._noted(found.kept if found is not None else None)
+
+    def _store(self, kept: Kept) -> None:
+        expires_s = time.monotonic() + self._config.ttl_s
+        self._similar.store(self._key, self._words, kept, expires_s)
+
+
 def lookup(
-    cache: Cache, scope: Scope, request: ModelRequest, story: Story, path: str
+    cache: Cache,
+    similar: SemanticCache,
+    scope: Scope,
+    request: ModelRequest,
+    story: Story,
+    path: str,
 ) -> Lookup | None:
     """Begin a lookup if the client asks for one; raises the 400 for a header that cannot be read."""
     text = header(scope, HEADER)
@@ -75,7 +108,12 @@ def lookup(
         config = CacheConfig.parse(text)
     except ValueError as error:
         raise envelope.bad_request(f"x-tfy-cache-config: {error}") from None
-    return Lookup(cache, config, request, story, path)
+    subject, path = story.subject or "", f"{path} {request.model}"
+    if config.kind == EXACT:
+        return Lookup(cache, config, config.key(subject, path, request.body), story)
+    rest = {name: value for name, value in request.body.items() if name not in NESTING_KEYS}
+    words = words_of(texts(request.body))
+    return SemanticLookup(cache, similar, config, config.key(subject, path, rest), story, words)
 
 
 async def replay(answer: Answer, client: Client, *, as_model_span: bool) -> None:

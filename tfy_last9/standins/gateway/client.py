@@ -6,7 +6,14 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from tfy_last9.standins.asgi import EVENT_STREAM_HEADERS, Header, Send, send_json
+from tfy_last9.standins.asgi import (
+    EVENT_STREAM_HEADERS,
+    Header,
+    Send,
+    WriteNow,
+    never_now,
+    send_json,
+)
 from tfy_last9.standins.gateway.story import OK, Story
 
 
@@ -16,6 +23,7 @@ class Client:
 
     story: Story
     send: Send
+    write_now: WriteNow = never_now
     headers: tuple[Header, ...] = ()
     """Sent with the status line, whatever the status."""
     finished: bool = False
@@ -40,7 +48,8 @@ class Client:
         if is_token:
             self.story.sending_token(time.monotonic_ns())
         self.story.events_sent += 1
-        await self.send({"type": "http.response.body", "body": event, "more_body": True})
+        if not self.write_now(event):
+            await self.send({"type": "http.response.body", "body": event, "more_body": True})
 
     async def start(self) -> None:
         """Send the status line and the headers of a stream."""

@@ -6,9 +6,9 @@ For measuring the gateway on one core; the sandbox keeps its providers in a proc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
-from tfy_last9.standins.asgi import Message, Scope
+from tfy_last9.standins.asgi import ON_LEAVE, WRITE_NOW, Message, Scope
 from tfy_last9.standins.gateway.upstream import JSON, Reply, UpstreamLost, cut_event
 from tfy_last9.standins.serving import App
 
@@ -49,6 +49,12 @@ class _Exchange:
             self._complete = not message.get("more_body", False)
         self._wake()
 
+    def write_now(self, part: bytes) -> bool:
+        """Take a part of the body without a message."""
+        self._buffer += part
+        self._wake()
+        return True
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             task.exception()  # told below as a lost answer
@@ -86,6 +92,11 @@ class _Exchange:
             self.task.cancel()
 
 
+def _cancels(callback: Callable[[], None] | None) -> None:
+    """Call nothing: when the gateway hangs up it cancels the task itself."""
+    del callback
+
+
 class Embedded:
     """Answers requests with an app in this process."""
 
@@ -111,6 +122,7 @@ class Embedded:
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
         }
         exchange = _Exchange(body)
+        scope["extensions"] = {WRITE_NOW: exchange.write_now, ON_LEAVE: _cancels}
         exchange.begin(self._app, scope)
         try:
             while not exchange.status:

@@ -197,3 +197,13 @@ def rate_limited(model: str, rule: str, kind: str, level: str | None) -> Rejecti
 def not_found(method: str, path: str) -> Rejection:
     """404: no such endpoint in this stand-in."""
     return Rejection(404, f"Cannot {method} {path}", kind="NotFoundError", outcome="not_found")
+
+
+def not_implemented(path: str) -> Rejection:
+    """501: an endpoint of the real gateway that this stand-in has not."""
+    return Rejection(
+        501,
+        f"Not supported by the sandbox: {path} exists in the real gateway alone",
+        kind="NotImplementedError",
+        outcome="not_found",
+    )

@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
 from tfy_last9.standins.gateway.metrics import Metrics
 from tfy_last9.standins.gateway.otlp import Sent
 from tfy_last9.standins.gateway.policy.config import Export
+from tfy_last9.standins.gateway.record import SpanRecord
 from tfy_last9.standins.journal import Journal
 
 QUEUE_FULL = "queue_full"
@@ -25,7 +24,7 @@ FILTERED = "when_filter"
 class Sender(Protocol):
     """Sends a batch once."""
 
-    def send(self, spans: list[Span]) -> Sent:
+    def send(self, spans: list[SpanRecord]) -> Sent:
         """Say what became of it."""
         ...
 
@@ -37,7 +36,7 @@ class Sender(Protocol):
 class Exporter(Protocol):
     """Takes the spans of finished traces."""
 
-    def export(self, spans: list[Span]) -> None:
+    def export(self, spans: list[SpanRecord]) -> None:
         """Take them, without waiting."""
         ...
 
@@ -55,7 +54,7 @@ class SpanExporter:
         self._rules = rules
         self._journal = journal
         self._metrics = metrics
-        self._queue: deque[Span] = deque()
+        self._queue: deque[SpanRecord] = deque()
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._workers = [
@@ -65,7 +64,7 @@ class SpanExporter:
         for worker in self._workers:
             worker.start()
 
-    def export(self, spans: list[Span]) -> None:
+    def export(self, spans: list[SpanRecord]) -> None:
         """Queue spans; those that the filter or the end of the queue keeps out are named."""
         wanted = [span for span in spans if passes(self._rules, span)]
         if len(wanted) < len(spans):
@@ -84,7 +83,7 @@ class SpanExporter:
                 self._deliver(sender, batch)
         sender.close()
 
-    def _take(self) -> list[Span] | None:
+    def _take(self) -> list[SpanRecord] | None:
         """Wait for a full batch or the end of the window; None when there is nothing left to wait for."""
         with self._changed:
             self._changed.wait_for(
@@ -95,7 +94,7 @@ class SpanExporter:
             batch = [self._queue.popleft() for _ in range(size)]
             return None if self._closing.is_set() and not batch else batch
 
-    def _deliver(self, sender: Sender, batch: list[Span]) -> None:
+    def _deliver(self, sender: Sender, batch: list[SpanRecord]) -> None:
         """Send a batch as often as the retries allow; the gateway's end cuts the waits short."""
         sent = Sent(None, "unknown")
         for attempt in range(self._rules.retries + 1):
@@ -117,17 +116,17 @@ class SpanExporter:
             self._metrics.exported(sent.rejected, "unknown")
             self._journal.write("spans_rejected", spans=sent.rejected, of=len(batch))
 
-    def _drop(self, spans: list[Span], event: str, reason: str) -> None:
+    def _drop(self, spans: list[SpanRecord], event: str, reason: str) -> None:
         if spans:
             self._metrics.span_drops.labels(reason).inc(len(spans))
             self._name(spans, event, reason)
 
-    def _name(self, spans: Iterable[Span], event: str, reason: str) -> None:
+    def _name(self, spans: Iterable[SpanRecord], event: str, reason: str) -> None:
         for span in spans:
             self._journal.write(
                 event,
-                trace_id=span.trace_id.hex(),
-                span_id=span.span_id.hex(),
+                trace_id=f"{span.trace_id:032x}",
+                span_id=f"{span.span_id:016x}",
                 name=span.name,
                 reason=reason,
             )
@@ -141,7 +140,7 @@ class SpanExporter:
             worker.join()
 
 
-def passes(rules: Export, span: Span) -> bool:
+def passes(rules: Export, span: SpanRecord) -> bool:
     """Apply the `when` conditions to one span by itself, whatever becomes of its trace.
 
     All have to hold, and only string attributes can: a condition on what the root alone says cuts the
@@ -149,9 +148,5 @@ def passes(rules: Export, span: Span) -> bool:
     """
     if not rules.when:
         return True
-    texts = {
-        pair.key: pair.value.string_value
-        for pair in span.attributes
-        if pair.value.WhichOneof("value") == "string_value"
-    }
-    return all(texts.get(item.key) in item.values for item in rules.when)
+    found = ((span.attributes.get(item.key), item.values) for item in rules.when)
+    return all(isinstance(value, str) and value in wanted for value, wanted in found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,17 @@ from tfy_last9.standins.asgi import Scope, header
 from tfy_last9.standins.gateway import envelope
 from tfy_last9.standins.gateway.client import Client
 from tfy_last9.standins.gateway.policy import guardrails
-from tfy_last9.standins.gateway.policy.config import Caller, Config, Guardrail, Operation
+from tfy_last9.standins.gateway.policy.config import (
+    GUARDRAIL_HOOKS,
+    Caller,
+    Config,
+    Guardrail,
+    Operation,
+)
 from tfy_last9.standins.gateway.policy.guardrails import Result, Verdict
 from tfy_last9.standins.gateway.story import GuardrailStep, Story
 
 HEADER = b"x-tfy-guardrails"
-HOOKS = (
-    *("llm_input_guardrails", "llm_output_guardrails"),
-    *("mcp_tool_pre_invoke_guardrails", "mcp_tool_post_invoke_guardrails"),
-)
 GIVEN_UP = "given up: a guardrail refused the request"
 
 
@@ -76,18 +78,22 @@ class Checks:
         return guardrails.redacted(guardrail, document) if changes else document
 
     async def _ask(self, guardrail: Guardrail, document: object, hook: str) -> Verdict:
-        started_ns = time.monotonic_ns()
-        await asyncio.sleep(guardrail.latency_s)
         only_last = self.last_only and hook == "Input"
-        verdict = guardrails.judge(guardrail, document, last_only=only_last)
-        finished_ns = time.monotonic_ns()
-        applied = self.story.applied
-        applied.guardrails.append(
-            GuardrailStep(verdict, f"llm_{hook.lower()}", started_ns, finished_ns)
-        )
-        spent_ns = applied.stages_ns.get("guardrails", 0)
-        applied.stages_ns["guardrails"] = spent_ns + finished_ns - started_ns
-        return verdict
+        looked_at = guardrails.scope(document, last_only=only_last)
+        texts = guardrails.texts(looked_at)
+        return await ask(self.story, guardrail, texts, f"llm_{hook.lower()}")
+
+
+async def ask(story: Story, guardrail: Guardrail, texts: Iterable[str], hook: str) -> Verdict:
+    """Ask one guardrail about texts, and note it."""
+    started_ns = time.monotonic_ns()
+    await asyncio.sleep(guardrail.latency_s)
+    verdict = guardrails.judge(guardrail, texts)
+    finished_ns = time.monotonic_ns()
+    story.applied.guardrails.append(GuardrailStep(verdict, hook, started_ns, finished_ns))
+    stages = story.applied.stages_ns
+    stages["guardrails"] = stages.get("guardrails", 0) + finished_ns - started_ns
+    return verdict
 
 
 def _validating(asked: Iterable[Guardrail]) -> list[Guardrail]:
@@ -106,26 +112,35 @@ def _enforce(hook: str, verdicts: Iterable[Verdict]) -> None:
         raise envelope.blocked_by_guardrails(hook.lower(), text, documents)
 
 
-def checks(config: Config, scope: Scope, model: str, caller: Caller, story: Story) -> Checks | None:
-    """Find the guardrails of a request, by rule and by header; None if there are none."""
+def asked_for(
+    config: Config, scope: Scope, target: str, caller: Caller
+) -> Mapping[str, tuple[Guardrail, ...]]:
+    """Find the guardrails of a request by hook, by rule and by header; `target` is a model or a server."""
     asked = header(scope, HEADER)
     if not config.guardrail_rules and asked is None:
-        return None
+        return {}
     given = _given(config, asked)
-    rule = next((rule for rule in config.guardrail_rules if rule.when.holds(caller, model)), None)
-    inputs = (*(rule.inputs if rule else ()), *given[HOOKS[0]])
-    outputs = (*(rule.outputs if rule else ()), *given[HOOKS[1]])
+    rule = next((rule for rule in config.guardrail_rules if rule.when.holds(caller, target)), None)
+    by_rule = rule.asked if rule is not None else {}
+    return {
+        hook: tuple(dict.fromkeys((*by_rule.get(hook, ()), *given[hook])))
+        for hook in GUARDRAIL_HOOKS
+    }
+
+
+def checks(config: Config, scope: Scope, model: str, caller: Caller, story: Story) -> Checks | None:
+    """Give the guardrails of a request to a model; None if there are none."""
+    asked = asked_for(config, scope, model, caller)
+    inputs, outputs = (asked.get(hook, ()) for hook in GUARDRAIL_HOOKS[:2])
     if not inputs and not outputs:
         return None
     last_only = header(scope, b"x-tfy-guardrails-scope") == "last"
-    return Checks(
-        story, tuple(dict.fromkeys(inputs)), tuple(dict.fromkeys(outputs)), last_only=last_only
-    )
+    return Checks(story, inputs, outputs, last_only=last_only)
 
 
 def _given(config: Config, text: str | None) -> dict[str, list[Guardrail]]:
     """Read `x-tfy-guardrails`; raises the 400 for one that cannot be read."""
-    found: dict[str, list[Guardrail]] = {hook: [] for hook in HOOKS}
+    found: dict[str, list[Guardrail]] = {hook: [] for hook in GUARDRAIL_HOOKS}
     if text is None:
         return found
     try:

@@ -17,9 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tfy_last9.standins.gateway.attributes import fill
+from tfy_last9.standins.gateway.record import SpanRecord
 
 SERVICE_NAME = "tfy-llm-gateway"
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -52,14 +52,16 @@ class Sent:
         )
 
 
-def request_of(spans: Sequence[Span], resource: Mapping[str, str]) -> ExportTraceServiceRequest:
+def request_of(
+    spans: Sequence[SpanRecord], resource: Mapping[str, str]
+) -> ExportTraceServiceRequest:
     """Put spans under the one resource and scope that the gateway has."""
     request = ExportTraceServiceRequest()
     under = request.resource_spans.add()
     fill(under.resource.attributes, {"service.name": SERVICE_NAME, **resource})
     scope = under.scope_spans.add()
     scope.scope.name = SERVICE_NAME
-    scope.spans.extend(spans)
+    scope.spans.extend(span.to_message() for span in spans)
     return request
 
 
@@ -102,14 +104,14 @@ class OtlpSender:
             trust_env=False,
         )
 
-    def encode(self, spans: Sequence[Span]) -> bytes:
+    def encode(self, spans: Sequence[SpanRecord]) -> bytes:
         """Give the body of an export."""
         request = request_of(spans, self._resource)
         if self._is_json:
             return orjson.dumps(json_document(request))
         return bytes(request.SerializeToString())
 
-    def send(self, spans: Sequence[Span]) -> Sent:
+    def send(self, spans: Sequence[SpanRecord]) -> Sent:
         """Send one batch once."""
         body = gzip.compress(self.encode(spans), FAST)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tfy_last9.standins.asgi import Header, Scope
@@ -53,7 +53,7 @@ class Pipeline:
         """Answer the client; raises Rejection."""
         story, model = client.story, admitted.request.model
         headers = scope["headers"] if self._policies.reads_headers else ()
-        caller = _caller(headers, identity, client)
+        caller = caller_of(headers, identity, story.metadata)
         ruling = self._policies.ruling(admitted.request, caller, story)
         try:
             self._limit(admitted, ruling, client, faults)
@@ -96,7 +96,8 @@ class Pipeline:
             request = replace(request, body=await checks.before(request.body))
             admitted = replace(admitted, request=request)
         lookup = caching.lookup(
-            self._policies.cache, scope, request, story, admitted.format.kind.request_type
+            *(self._policies.cache, self._policies.similar, scope, request, story),
+            admitted.format.kind.request_type,
         )
         beside = checks.beside(request.body) if checks is not None else None
         work = self._answer(admitted, client, faults, ruling, checks, lookup)
@@ -137,9 +138,10 @@ class Pipeline:
         return buffers and checks is not None and bool(checks.outputs)
 
 
-def _caller(headers: Iterable[Header], identity: Identity, client: Client) -> Caller:
+def caller_of(headers: Iterable[Header], identity: Identity, metadata: Mapping[str, str]) -> Caller:
+    """Give who asks, as rules see it."""
     named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    return Caller(identity.slug, identity.kind, TEAMS, client.story.metadata, named)
+    return Caller(identity.slug, identity.kind, TEAMS, metadata, named)
 
 
 def _answer_of(kept: Kept) -> Answer:
@@ -153,8 +155,10 @@ def _tell_cache(client: Client) -> None:
     if applied.cache_status is None:
         return
     client.headers = (*client.headers, (STATUS, applied.cache_status.encode()))
+    more = []
     if applied.cached_trace_id is not None:
-        client.headers = (
-            *client.headers,
-            (b"x-tfy-cached-trace-id", applied.cached_trace_id.encode()),
-        )
+        more.append((b"x-tfy-cached-trace-id", applied.cached_trace_id.encode()))
+    if applied.cache_similarity is not None:
+        score = f"{applied.cache_similarity:.4f}".encode()
+        more.append((b"x-tfy-cache-similarity-score", score))
+    client.headers = (*client.headers, *more)

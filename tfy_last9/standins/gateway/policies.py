@@ -16,6 +16,7 @@ from tfy_last9.standins.gateway.policy.config import Caller, Config, RateRule, T
 from tfy_last9.standins.gateway.policy.health import TargetHealth
 from tfy_last9.standins.gateway.policy.limits import RateLimiter
 from tfy_last9.standins.gateway.policy.routing import Router
+from tfy_last9.standins.gateway.policy.semantic import SemanticCache
 from tfy_last9.standins.gateway.request import ModelRequest
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.story import OK, Attempt, Story
@@ -36,6 +37,7 @@ class Policies:
         self.limiter = RateLimiter(config.rate_rules)
         self.budgets = Budgets(config.budget_rules)
         self.cache = Cache()
+        self.similar = SemanticCache()
         self._routed: dict[str, int] = {}
         self.reads_headers = any(model.sticky for model in config.virtual_models.values())
         """Whether any rule looks at request headers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from tfy_last9.standins.asgi import Scope, header
 from tfy_last9.standins.gateway import envelope
 from tfy_last9.standins.gateway.policy.config import Target
 
+HEADER_NAME, HEADER_VALUE = re.compile(r"[a-z0-9-]+"), re.compile(r"[\t\x20-\x7e]*")
 METADATA_VALUE_LIMIT = 128
 """Characters; from TrueFoundry's page on headers."""
 
@@ -67,6 +69,24 @@ def wants_trace(scope: Scope) -> bool:
     except orjson.JSONDecodeError:
         raise envelope.bad_request("x-tfy-logging-config must be a JSON object") from None
     return not (isinstance(config, dict) and config.get("enabled") is False)
+
+
+def headers_for_servers(scope: Scope) -> dict[str, str]:
+    """Read `x-tfy-mcp-headers`, a JSON object of headers for MCP servers; raises the 400."""
+    text = header(scope, b"x-tfy-mcp-headers")
+    if text is None:
+        return {}
+    try:
+        found = orjson.loads(text)
+        named = {name.lower(): value for name, value in found.items()}
+        well_formed = all(
+            HEADER_NAME.fullmatch(n) and HEADER_VALUE.fullmatch(v) for n, v in named.items()
+        )
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        well_formed = False
+    if not well_formed:
+        raise envelope.bad_request("x-tfy-mcp-headers must be a JSON object of headers")
+    return named
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:

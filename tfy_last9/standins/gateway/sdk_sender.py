@@ -6,28 +6,42 @@ bounded retries, counted losses: `otlp.py`) is used where that file sets anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import requests
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from tfy_last9.standins.gateway.attributes import Value
+from tfy_last9.standins.gateway import record
 from tfy_last9.standins.gateway.otlp import BROKEN_FROM, SERVICE_NAME, Sent
+from tfy_last9.standins.gateway.record import SpanRecord
 
 _KINDS = {
-    Span.SPAN_KIND_INTERNAL: SpanKind.INTERNAL,
-    Span.SPAN_KIND_SERVER: SpanKind.SERVER,
-    Span.SPAN_KIND_CLIENT: SpanKind.CLIENT,
+    record.INTERNAL: SpanKind.INTERNAL,
+    record.SERVER: SpanKind.SERVER,
+    record.CLIENT: SpanKind.CLIENT,
 }
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _SCOPE = InstrumentationScope(SERVICE_NAME)
+
+
+class _OneResource(Resource):
+    """A resource that knows its hash: the SDK's encodes all of it as JSON, anew for every span."""
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        super().__init__(attributes)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
 
 class SdkSender:
@@ -41,7 +55,7 @@ class SdkSender:
         resource: Mapping[str, str],
         authority: str | None = None,
     ) -> None:
-        self._resource = Resource({"service.name": SERVICE_NAME, **resource})
+        self._resource = _OneResource({"service.name": SERVICE_NAME, **resource})
         self._status: int | None = None
         session = requests.Session()
         session.trust_env = False
@@ -57,7 +71,7 @@ class SdkSender:
     def _note_status(self, response: requests.Response, **_: object) -> None:
         self._status = response.status_code
 
-    def send(self, spans: list[Span]) -> Sent:
+    def send(self, spans: list[SpanRecord]) -> Sent:
         """Send a batch; the SDK repeats by itself what may be repeated."""
         self._status = None
         result = self._exporter.export([readable(span, self._resource) for span in spans])
@@ -75,38 +89,21 @@ class SdkSender:
         self._exporter.shutdown()  # type: ignore[no-untyped-call] # the SDK left it bare
 
 
-def readable(span: Span, resource: Resource) -> ReadableSpan:
+def readable(span: SpanRecord, resource: Resource) -> ReadableSpan:
     """Give a span as the SDK holds it when it has ended."""
-    trace_id = int.from_bytes(span.trace_id)
     return ReadableSpan(
         span.name,
-        context=_context(trace_id, span.span_id),
-        parent=_context(trace_id, span.parent_span_id) if span.parent_span_id else None,
+        context=_context(span.trace_id, span.span_id),
+        parent=_context(span.trace_id, span.parent_id) if span.parent_id is not None else None,
         resource=resource,
-        attributes=_attributes(span.attributes),
+        attributes=span.attributes,
         kind=_KINDS[span.kind],
-        status=Status(StatusCode(span.status.code), span.status.message or None),
-        start_time=span.start_time_unix_nano,
-        end_time=span.end_time_unix_nano,
+        status=Status(StatusCode(span.code), span.message or None),
+        start_time=span.start_ns,
+        end_time=span.end_ns,
         instrumentation_scope=_SCOPE,
     )
 
 
-def _context(trace_id: int, span_id: bytes) -> SpanContext:
-    sampled = TraceFlags(TraceFlags.SAMPLED)
-    return SpanContext(trace_id, int.from_bytes(span_id), is_remote=False, trace_flags=sampled)
-
-
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
-    return {pair.key: _value(pair.value) for pair in pairs}
-
-
-def _value(value: AnyValue) -> Value:
-    kind = value.WhichOneof("value")
-    if kind == "kvlist_value":
-        return {pair.key: pair.value.string_value for pair in value.kvlist_value.values}
-    if kind == "array_value":
-        texts: Sequence[str] = [one.string_value for one in value.array_value.values]
-        return texts
-    plain: str | bool | int | float = getattr(value, kind or "string_value")
-    return plain
+def _context(trace_id: int, span_id: int) -> SpanContext:
+    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED)

@@ -27,7 +27,7 @@ from tfy_last9.standins.providers.app import Providers
 from tfy_last9.standins.providers.vendors import Speed
 from tfy_last9.standins.serving import HOST, run
 
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 """How long the event loop may wait while the export thread encodes; Python's default is ten times it."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from tfy_last9.standins.gateway import genai
+from tfy_last9.standins.gateway import genai, kinds
 from tfy_last9.standins.gateway.attributes import Value
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.story import Attempt, GuardrailStep, Story, ToolStep
@@ -93,7 +93,7 @@ class Describer:
             prefix + "name": rail.fqn.rpartition("/")[2],
             prefix + "fqn": rail.fqn,
             prefix + "result": step.verdict.result.value,
-            prefix + "applied_on_entity.type": "model",
+            prefix + "applied_on_entity.type": "mcp_server" if story.kind is kinds.MCP else "model",
             prefix + "applied_on_entity.id": entity,
             prefix + "applied_on_entity.name": entity,
             prefix + "applied_on_entity.fqn": entity,

@@ -1,28 +1,23 @@
-"""From a story to the spans TrueFoundry documents, as OTLP messages.
+"""From a story to the spans TrueFoundry documents.
 
 Root `<type>: <model>` (SERVER), one `Model: <account/model>` (INTERNAL) per attempt or one `MCP: ...`
 per request to an MCP server, one `Guardrail: <group/name>` per guardrail, and under each `POST <url>`
-(CLIENT). Kinds other than CLIENT are not on public record. The messages are built directly: an SDK takes
-five times as long.
+(CLIENT). Kinds other than CLIENT are not on public record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-
-from tfy_last9.standins.gateway import genai, identifiers
-from tfy_last9.standins.gateway.attributes import fill
+from tfy_last9.standins.gateway import genai, identifiers, record
 from tfy_last9.standins.gateway.envelope import TIMED_OUT
+from tfy_last9.standins.gateway.record import CLIENT, SERVER, SpanRecord
 from tfy_last9.standins.gateway.settings import Settings
 from tfy_last9.standins.gateway.span_attributes import Describer
 from tfy_last9.standins.gateway.story import OK, Attempt, GuardrailStep, Story, ToolStep
 from tfy_last9.standins.gateway.switches import BrokenRoot, RetrySpans, SpanKinds, TimeoutSpans
 
 FAILED_FROM, BROKEN = 400, 500
-SAMPLED = 1
-"""W3C trace flags."""
 
 
 class Teller:
@@ -33,7 +28,7 @@ class Teller:
         excludes = exclude_request_data or settings.exclude_request_data
         self._describer = Describer(settings, excludes)
 
-    def tell(self, story: Story, silent: Collection[str] = ()) -> list[Span]:
+    def tell(self, story: Story, silent: Collection[str] = ()) -> list[SpanRecord]:
         """Give the spans of a story, the root first; attempts of silent providers leave none."""
         spans = [self._root(story)]
         for step in story.applied.guardrails if not self._describer.is_genai_only else ():
@@ -43,18 +38,18 @@ class Teller:
                 spans += self._attempts(story, tries)
         for tool in story.tools:
             called = _child(story, story.root_span_id, _step_name(tool), tool)
-            fill(called.attributes, self._describer.tool(story, tool))
+            called.describe(self._describer.tool(story, tool))
             spans += called, self._request(story, called, tool, tool.url)
         return spans
 
-    def _root(self, story: Story) -> Span:
+    def _root(self, story: Story) -> SpanRecord:
         settings = self._settings
         genai_only = self._describer.is_genai_only
         name = genai.root_name(story) if genai_only else _root_name(story)
         root = _span(story, story.root_span_id, story.parent_span_id, name)
         if settings.span_kinds is SpanKinds.SERVER:
-            root.kind = Span.SPAN_KIND_SERVER
-        fill(root.attributes, self._describer.root(story))
+            root.kind = SERVER
+        root.describe(self._describer.root(story))
         offset_ns = story.wall_offset_ns
         _date(root, story.received_ns + offset_ns, story.finished_ns + offset_ns)
         broke = story.outcome == "stream_broken"
@@ -62,29 +57,31 @@ class Teller:
         _close(root, story.status, None if hides else story.error_message)
         return root
 
-    def _attempts(self, story: Story, tries: list[Attempt]) -> Iterator[Span]:
+    def _attempts(self, story: Story, tries: list[Attempt]) -> Iterator[SpanRecord]:
         """Give one Model span for what was tried of one target, and an HTTP span per request."""
         last, genai_only = tries[-1], self._describer.is_genai_only
         name = genai.span_name(story, last) if genai_only else f"Model: {last.card.name}"
         model = _child(story, story.root_span_id, name, last)
-        model.start_time_unix_nano = tries[0].started_ns + story.wall_offset_ns
+        model.start_ns = tries[0].started_ns + story.wall_offset_ns
         if genai_only:
-            model.kind = Span.SPAN_KIND_CLIENT
-        fill(model.attributes, self._describer.model(story, last))
+            model.kind = CLIENT
+        model.describe(self._describer.model(story, last))
         yield model
         for attempt in tries:
             if shows_request(attempt, self._settings):
                 url = attempt.card.vendor_url(attempt.path)
                 yield self._request(story, model, attempt, url)
 
-    def _request(self, story: Story, span: Span, of: Attempt | ToolStep, url: str) -> Span:
+    def _request(
+        self, story: Story, span: SpanRecord, of: Attempt | ToolStep, url: str
+    ) -> SpanRecord:
         """Give the HTTP request to a provider or an MCP server."""
-        http = _child(story, int.from_bytes(span.span_id), f"POST {url}", of)
-        http.kind = Span.SPAN_KIND_CLIENT
-        fill(http.attributes, self._describer.http(story, of.status, url))
+        http = _child(story, span.span_id, f"POST {url}", of)
+        http.kind = CLIENT
+        http.describe(self._describer.http(story, of.status, url))
         return http
 
-    def _guardrail(self, story: Story, step: GuardrailStep) -> tuple[Span, Span]:
+    def _guardrail(self, story: Story, step: GuardrailStep) -> tuple[SpanRecord, SpanRecord]:
         rail, error = step.verdict.guardrail, step.verdict.error
         status = OK if error is None else BROKEN
         start_ns, end_ns = (
@@ -92,10 +89,10 @@ class Teller:
         )
         span_id = identifiers.span_id()
         span = _span(story, span_id, story.root_span_id, f"Guardrail: {rail.fqn}")
-        fill(span.attributes, self._describer.guardrail(story, step))
+        span.describe(self._describer.guardrail(story, step))
         http = _span(story, identifiers.span_id(), span_id, f"POST {rail.url}")
-        http.kind = Span.SPAN_KIND_CLIENT
-        fill(http.attributes, self._describer.http(story, status, rail.url))
+        http.kind = CLIENT
+        http.describe(self._describer.http(story, status, rail.url))
         for one in (span, http):
             _date(one, start_ns, end_ns)
             _close(one, status, error)
@@ -142,16 +139,11 @@ def _step_name(step: ToolStep) -> str:
     return f"MCP: {step.method}{primitive} ({step.server})"
 
 
-def _span(story: Story, span_id: int, parent: int | None, name: str) -> Span:
-    span = Span(name=name, kind=Span.SPAN_KIND_INTERNAL, flags=SAMPLED)
-    span.trace_id = story.trace_id.to_bytes(16)
-    span.span_id = span_id.to_bytes(8)
-    if parent is not None:
-        span.parent_span_id = parent.to_bytes(8)
-    return span
+def _span(story: Story, span_id: int, parent: int | None, name: str) -> SpanRecord:
+    return SpanRecord(name, story.trace_id, span_id, parent)
 
 
-def _child(story: Story, parent: int, name: str, of: Attempt | ToolStep) -> Span:
+def _child(story: Story, parent: int, name: str, of: Attempt | ToolStep) -> SpanRecord:
     span = _span(story, identifiers.span_id(), parent, name)
     offset_ns = story.wall_offset_ns
     _date(span, of.started_ns + offset_ns, of.finished_ns + offset_ns)
@@ -160,16 +152,16 @@ def _child(story: Story, parent: int, name: str, of: Attempt | ToolStep) -> Span
     return span
 
 
-def _date(span: Span, start_ns: int, end_ns: int) -> None:
+def _date(span: SpanRecord, start_ns: int, end_ns: int) -> None:
     """Date a span in UTC."""
-    span.start_time_unix_nano = start_ns
-    span.end_time_unix_nano = end_ns
+    span.start_ns = start_ns
+    span.end_ns = end_ns
 
 
-def _close(span: Span, status: int | None, message: str | None) -> None:
+def _close(span: SpanRecord, status: int | None, message: str | None) -> None:
     # A stream that broke off was answered with 200 and failed all the same: the message decides.
     if message is None and status is not None and status < FAILED_FROM:
-        span.status.code = Status.STATUS_CODE_OK
+        span.code = record.OK
     else:
-        span.status.code = Status.STATUS_CODE_ERROR
-        span.status.message = message or ""
+        span.code = record.ERROR
+        span.message = message or ""

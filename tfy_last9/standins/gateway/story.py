@@ -88,7 +88,7 @@ class GuardrailStep:
 
     verdict: Verdict
     hook: str
-    """`llm_input` or `llm_output`."""
+    """`llm_input`, `llm_output`, `mcp_tool_pre_invoke` or `mcp_tool_post_invoke`."""
     started_ns: int
     finished_ns: int
 
@@ -107,6 +107,8 @@ class Applied:
     guardrails: list[GuardrailStep] = field(default_factory=list)
     cache_status: str | None = None
     cached_trace_id: str | None = None
+    cache_similarity: float | None = None
+    """How alike the cached question is, from 0 to 1; for semantic hits."""
     stages_ns: dict[str, int] = field(default_factory=dict)
     """How long each stage before and after the model call took."""
 
@@ -170,6 +172,10 @@ class Story:
         self.last_sent_ns = now_ns
         if self.sends_ns is not None:
             self.sends_ns.append(now_ns)
+
+    def traceparent(self) -> str:
+        """Give W3C's trace context of the root, as it is handed to MCP servers."""
+        return f"00-{self.trace_id:032x}-{self.root_span_id:016x}-01"
 
     def served(self) -> None:
         """Note that the client got what it asked for."""

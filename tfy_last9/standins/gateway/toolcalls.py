@@ -7,18 +7,25 @@ the server chose. The session is the server's own.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from tfy_last9.standins.asgi import Header, Scope, header
-from tfy_last9.standins.gateway import envelope
+from tfy_last9.standins.gateway import envelope, request
 from tfy_last9.standins.gateway.catalogue import TOOL_SERVERS
 from tfy_last9.standins.gateway.client import Client
-from tfy_last9.standins.gateway.formats.format import json_text, payload, shortened
+from tfy_last9.standins.gateway.formats.format import (
+    json_text,
+    named_event,
+    payload,
+    shortened,
+)
 from tfy_last9.standins.gateway.identity import Identity
 from tfy_last9.standins.gateway.request import parse_body
 from tfy_last9.standins.gateway.story import Story, ToolStep
+from tfy_last9.standins.gateway.toolchecks import ToolChecks
 from tfy_last9.standins.gateway.upstream import JSON, Reply, Upstream, UpstreamLost
 
 PASSED_ON = (b"accept", b"mcp-session-id", b"mcp-protocol-version", b"last-event-id")
@@ -35,11 +42,24 @@ def open_server(identity: Identity, server: str) -> None:
 
 
 async def relay(
-    scope: Scope, raw: bytes, server: str, story: Story, upstream: Upstream, client: Client
+    scope: Scope,
+    raw: bytes,
+    server: str,
+    story: Story,
+    upstream: Upstream,
+    client: Client,
+    checks: ToolChecks | None = None,
 ) -> None:
     """Pass one HTTP request to an MCP server and its answer back; raises Rejection."""
     method = scope["method"]
     message = parse_body(raw) if method == "POST" else {}
+    if checks is not None and message.get("method") == "tools/call":
+        story.input_json, story.input_short = json_text(message), "tools/call"
+        message = await checks.before(message)
+        raw = orjson.dumps(message)
+    else:
+        checks = None
+    given = request.headers_for_servers(scope) | {"traceparent": story.traceparent()}
     step = ToolStep(server, TOOL_SERVERS[server], _method(message, method), time.monotonic_ns())
     step.primitive = _primitive(message)
     if step.method == "tools/call":
@@ -47,7 +67,7 @@ async def relay(
     story.tools.append(step)
     story.input_json, story.input_short = json_text(message), shortened(step.method)
     try:
-        reply = await ask(scope, server, raw, upstream)
+        reply = await ask(scope, server, raw, upstream, given)
         body = await reply.body()
         reply.release()
     except UpstreamLost as error:
@@ -56,15 +76,21 @@ async def relay(
     finally:
         step.finished_ns = time.monotonic_ns()
     step.status = reply.status
-    note(step, _document(reply, body))
+    document = _document(reply, body)
+    note(step, document)
+    if checks is not None:
+        changed = await checks.after(document)
+        body = body if changed is document else _encoded(reply, changed)
     story.status, story.outcome = reply.status, "ok" if reply.status < FAILED_FROM else "mcp_error"
     story.error_message = step.error_message
     await _answer(client, reply, body)
 
 
-async def ask(scope: Scope, server: str, raw: bytes, upstream: Upstream) -> Reply:
-    """Send a request on to a server, with the headers that the protocol needs."""
-    headers = {
+async def ask(
+    scope: Scope, server: str, raw: bytes, upstream: Upstream, given: Mapping[str, str]
+) -> Reply:
+    """Send a request on to a server, with the given headers and those that the protocol needs."""
+    headers = dict(given) | {
         name.decode(): found for name in PASSED_ON if (found := header(scope, name)) is not None
     }
     content_type = header(scope, b"content-type") or JSON
@@ -93,6 +119,13 @@ def _document(reply: Reply, body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _encoded(reply: Reply, document: dict[str, Any]) -> bytes:
+    """Write a changed answer in the form in which the server wrote it."""
+    if reply.headers.get("content-type", "").startswith("text/event-stream"):
+        return named_event("message", document)
+    return orjson.dumps(document)
 
 
 def note(step: ToolStep, document: dict[str, Any]) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import orjson
 
@@ -30,6 +32,8 @@ ALOUD_TOKENS = 24
 """Deltas of reasoning that are streamed; a summary, not every token of it."""
 FRAGMENT = 6
 """Characters of one piece of JSON: about a token and a half."""
+DRAWN_GAPS = 4096
+"""A power of two: so many gaps are drawn once, and every answer reads them from a place of its own."""
 TEXT = (
     "light scatters in thin air so the short blue waves reach us from every side of the sky while"
     " longer red ones pass straight through and colour only the evening"
@@ -54,8 +58,13 @@ class Finish(Enum):
     SEQUENCE = "stop_sequence"
 
 
+Said = tuple[Kind, str, int]
+"""Kind, text and number of the call of a piece."""
+TOKENS: tuple[Said, ...] = tuple((Kind.TEXT, " " + word, 0) for word in WORDS)
+
+
 class Piece(NamedTuple):
-    """What is sent at one instant; a tuple, because there are thousands a second."""
+    """What is sent at one instant."""
 
     kind: Kind
     text: str
@@ -66,10 +75,39 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces(Sequence[Piece]):
+    """The pieces of an answer, made when they are asked for.
+
+    Kept as what answers share and numbers: 500 open streams would hold 100,000 objects that the collector
+    of cycles looks at again and again, and streams stand still meanwhile.
+    """
+
+    said: Sequence[Said]
+    dues_s: array[float]
+
+    def __len__(self) -> int:
+        return len(self.said)
+
+    def __iter__(self) -> Iterator[Piece]:
+        for (kind, text, call), due_s in zip(self.said, self.dues_s, strict=True):
+            yield Piece(kind, text, due_s, call)
+
+    @overload
+    def __getitem__(self, place: int) -> Piece: ...
+    @overload
+    def __getitem__(self, place: slice) -> Pieces: ...
+    def __getitem__(self, place: int | slice) -> Piece | Pieces:
+        if isinstance(place, slice):
+            return Pieces(self.said[place], self.dues_s[place])
+        kind, text, call = self.said[place]
+        return Piece(kind, text, self.dues_s[place], call)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What will be said and when."""
 
-    pieces: tuple[Piece, ...]
+    pieces: Pieces
     finish: Finish
     input_tokens: int
     output_tokens: int
@@ -80,7 +118,8 @@ class Plan:
 
     def joined(self, kind: Kind, call: int = 0) -> str:
         """Give the whole text of one kind."""
-        return "".join(p.text for p in self.pieces if p.kind is kind and p.call == call)
+        said = self.pieces.said
+        return "".join(text for of, text, number in said if of is kind and number == call)
 
 
 def plan(served: Served, wish: Wish, *, key: str) -> Plan:
@@ -90,14 +129,16 @@ def plan(served: Served, wish: Wish, *, key: str) -> Plan:
     start_s = speed.ttft_median_s * math.exp(rng.gauss(0, speed.ttft_sigma))
     texts, finish, stopped_by = _texts(rng, wish)
     reasoning, start_s, reasoning_tokens = _reasoning(served.thinking, wish, key, start_s)
-    mu = math.log(speed.gap_median_s)
-    pieces = list(reasoning)
+    gaps_s = _gaps_s(speed.gap_median_s, speed.gap_sigma)
+    place = rng.randrange(DRAWN_GAPS)
+    dues_s = array("d", (piece.due_s for piece in reasoning))
     due_s = start_s
-    for kind, text, call in texts:
-        pieces.append(Piece(kind, text, due_s, call))
-        due_s += rng.lognormvariate(mu, speed.gap_sigma)
+    for number in range(place, place + len(texts)):
+        dues_s.append(due_s)
+        due_s += gaps_s[number % DRAWN_GAPS]
+    said = [*((piece.kind, piece.text, 0) for piece in reasoning), *texts]
     return Plan(
-        tuple(pieces),
+        Pieces(said, dues_s),
         finish,
         wish.input_tokens,
         len(texts) + reasoning_tokens,
@@ -107,9 +148,14 @@ def plan(served: Served, wish: Wish, *, key: str) -> Plan:
     )
 
 
-def _texts(
-    rng: random.Random, wish: Wish
-) -> tuple[list[tuple[Kind, str, int]], Finish, str | None]:
+@lru_cache
+def _gaps_s(median_s: float, sigma: float) -> tuple[float, ...]:
+    """Draw log-normal gaps in seconds; drawing each anew would cost more than writing its token."""
+    rng, mu = random.Random(f"gaps|{sigma}"), math.log(median_s)
+    return tuple(rng.lognormvariate(mu, sigma) for _ in range(DRAWN_GAPS))
+
+
+def _texts(rng: random.Random, wish: Wish) -> tuple[list[Said], Finish, str | None]:
     low, high = LENGTH_RANGE
     natural = min(high, max(low, round(rng.lognormvariate(math.log(LENGTH_MEDIAN), LENGTH_SIGMA))))
     start = rng.randrange(len(WORDS))
@@ -120,7 +166,7 @@ def _texts(
         found = [(Kind.TEXT, text, 0) for text in fragments(document)]
     else:
         length = natural if wish.max_tokens is None else min(natural, wish.max_tokens)
-        found = [(Kind.TEXT, " " + WORDS[(start + i) % len(WORDS)], 0) for i in range(length)]
+        found = [TOKENS[(start + i) % len(TOKENS)] for i in range(length)]
         if length < natural:
             return _stopped(found, wish.stops, Finish.LENGTH)
     if wish.max_tokens is not None and len(found) > wish.max_tokens:
@@ -129,8 +175,8 @@ def _texts(
 
 
 def _stopped(
-    found: list[tuple[Kind, str, int]], stops: tuple[str, ...], otherwise: Finish
-) -> tuple[list[tuple[Kind, str, int]], Finish, str | None]:
+    found: list[Said], stops: tuple[str, ...], otherwise: Finish
+) -> tuple[list[Said], Finish, str | None]:
     """Cut before the first stop sequence; a token that holds one is left out whole."""
     if not stops:
         return found, otherwise, None
@@ -143,7 +189,7 @@ def _stopped(
     return found, otherwise, None
 
 
-def _calls(tools: tuple[Tool, ...]) -> Iterator[tuple[Kind, str, int]]:
+def _calls(tools: tuple[Tool, ...]) -> Iterator[Said]:
     for number, tool in enumerate(tools):
         yield Kind.CALL, "", number
         arguments = orjson.dumps(sample(tool.schema)).decode()

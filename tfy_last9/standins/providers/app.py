@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,12 @@ from tfy_last9.standins.asgi import (
     Receive,
     Scope,
     Send,
+    WriteNow,
     carries_key,
     header,
     read_body,
     send_json,
+    write_now,
 )
 from tfy_last9.standins.faults import FaultError, FaultSet, Owner, parse
 from tfy_last9.standins.journal import Journal
@@ -25,6 +28,7 @@ from tfy_last9.standins.providers.capacity import Capacity, Full
 from tfy_last9.standins.providers.failing import Failure
 from tfy_last9.standins.providers.forms import read_form
 from tfy_last9.standins.providers.objects import ANSWERS
+from tfy_last9.standins.providers.pacing import Pacer
 from tfy_last9.standins.providers.replying import reply_with_object, reply_with_text
 from tfy_last9.standins.providers.route import Route, route
 from tfy_last9.standins.providers.toolserver import ToolServers
@@ -55,6 +59,7 @@ class Providers:
         self._api_key = api_key
         self._counts: dict[str, int] = {}
         self._places = {name: Capacity(vendor.capacity) for name, vendor in VENDORS.items()}
+        self._pacer: Pacer | None = None
         self._tools = ToolServers(journal, seed)
         self.change_faults(faults)
 
@@ -103,31 +108,42 @@ class Providers:
         name = found.vendor.name
         k = self._counts.get(name, 0)
         self._counts[name] = k + 1
-        turn = Turn(found.vendor, found.model or str(body.get("model")), k, received_ns)
+        model = found.model or str(body.get("model"))
+        turn = Turn(found.vendor, model, k, received_ns, self._running_pacer())
         turn.due_ns = [] if self._records_due else None
         late = self._faults.strike("provider_latency", name)
         if late is not None:
             turn.extra_s = late.delay_s or 0.0
             turn.faults.append(str(late))
         try:
-            with ClientWatch(receive):
-                await self._respond(turn, found, body, send)
+            with ClientWatch(scope, receive):
+                await self._respond(turn, found, body, send, write_now(scope))
         finally:
             self._journal.write("answer", **turn.journal_fields())
 
-    async def _respond(self, turn: Turn, found: Route, body: dict[str, Any], send: Send) -> None:
+    def _running_pacer(self) -> Pacer:
+        loop = asyncio.get_running_loop()
+        if self._pacer is None or self._pacer.loop is not loop:
+            self._pacer = Pacer(loop)
+        return self._pacer
+
+    async def _respond(
+        self, turn: Turn, found: Route, body: dict[str, Any], send: Send, now: WriteNow
+    ) -> None:
         places = self._places[turn.vendor.name]
         try:
             failing.strike(self._faults, turn)
             await _enter(places, turn)
             try:
-                await self._serve(turn, found, body, send)
+                await self._serve(turn, found, body, send, now)
             finally:
                 places.leave()
         except Failure as failure:
             await failing.send(turn, failure, send)
 
-    async def _serve(self, turn: Turn, found: Route, body: dict[str, Any], send: Send) -> None:
+    async def _serve(
+        self, turn: Turn, found: Route, body: dict[str, Any], send: Send, now: WriteNow
+    ) -> None:
         served = turn.vendor.served.get(turn.model)
         if served is None:
             raise Failure(NOT_FOUND, f"The model {turn.model} does not exist.")
@@ -139,7 +155,7 @@ class Providers:
                 make = ANSWERS[found.path]
                 await reply_with_object(turn, served, make, body, key=key, send=send)
             else:
-                await reply_with_text(turn, served, found, body, key, self._faults, send)
+                await reply_with_text(turn, served, found, body, key, self._faults, send, now)
         except BadRequest as error:
             raise Failure(BAD_REQUEST, str(error)) from error
 

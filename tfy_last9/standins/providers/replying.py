@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tfy_last9.standins.asgi import EVENT_STREAM_HEADERS, Send, send_json
+from tfy_last9.standins.asgi import EVENT_STREAM_HEADERS, Send, WriteNow, send_json
 from tfy_last9.standins.faults import FaultSet
 from tfy_last9.standins.providers import answer
 from tfy_last9.standins.providers.answer import Plan
@@ -30,6 +30,7 @@ async def reply_with_text(
     key: str,
     faults: FaultSet,
     send: Send,
+    write_now: WriteNow,
 ) -> None:
     """Answer in the dialect of the route; raises BadRequest before anything was sent."""
     assert found.dialect is not None
@@ -38,7 +39,8 @@ async def reply_with_text(
     name = Name(f"{turn.vendor.name}-{turn.k}", int(time.time()), served.version)
     if wish.stream:
         writer = found.dialect.writer(plan, wish, name)
-        await _Stream(turn, plan, writer, send).run(_Mishap.draw(faults, turn, plan, key))
+        stream = _Stream(turn, plan, writer, send, write_now)
+        await stream.run(_Mishap.draw(faults, turn, plan, key))
     else:
         await turn.until(plan.pieces[-1].due_s if plan.pieces else served.speed.ttft_median_s)
         turn.sent_token()
@@ -75,13 +77,16 @@ class _Mishap:
 class _Stream:
     """One stream on its way out."""
 
-    __slots__ = ("_plan", "_send", "_turn", "_writer")
+    __slots__ = ("_plan", "_send", "_turn", "_write_now", "_writer")
 
-    def __init__(self, turn: Turn, plan: Plan, writer: Writer, send: Send) -> None:
+    def __init__(
+        self, turn: Turn, plan: Plan, writer: Writer, send: Send, write_now: WriteNow
+    ) -> None:
         self._turn = turn
         self._plan = plan
         self._writer = writer
         self._send = send
+        self._write_now = write_now
 
     async def run(self, mishap: _Mishap | None) -> None:
         """Send everything at its time; a stream that is cut ends without the end mark."""
@@ -124,7 +129,8 @@ class _Stream:
         await self._write(self._writer.alive())
 
     async def _write(self, event: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": event, "more_body": True})
+        if not self._write_now(event):
+            await self._send({"type": "http.response.body", "body": event, "more_body": True})
 
     async def _end(self, event: bytes) -> None:
         await self._send({"type": "http.response.body", "body": event})

@@ -33,6 +33,8 @@ SERVERS = {"sandbox-tools": False, "sandbox-search": True}
 """Name to whether it answers in events where the client takes both: servers are free to choose."""
 SESSION = b"mcp-session-id"
 INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR = -32600, -32601, -32700
+EXPECTED = {"accept", "content-length", "content-type", "host", "traceparent"}
+"""Headers of every request; the journal names the others, and never what they hold."""
 EVENTS = "text/event-stream"
 ANY = "application/json"
 
@@ -103,6 +105,8 @@ class ToolServers:
             tool=(message.get("params") or {}).get("name"),
             received_mono_ns=received_ns,
             error_code=error,
+            traceparent=header(scope, b"traceparent"),
+            headers=sorted({name.decode("latin-1") for name, _ in scope["headers"]} - EXPECTED),
             is_error=bool(document.get("result", {}).get("isError")),
         )
         await _send_message(send, document, headers, events=_answers_in_events(server, scope))

@@ -6,15 +6,15 @@ journal holds the instants at which the bytes were handed to the socket, not the
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from tfy_last9.standins.providers.pacing import Pacer
 from tfy_last9.standins.providers.vendors import Vendor
 
 CLIENT_LEFT = 499
-ALIVE_EVERY_S = 1.0
+ALIVE_EVERY_NS = 1_000_000_000
 """Real services give a sign of life every few seconds; answers here are shorter, too."""
 
 
@@ -26,6 +26,7 @@ class Turn:
     model: str
     k: int
     received_ns: int
+    pacer: Pacer
     extra_s: float = 0.0
     """Added to all due times: faults, and the wait for a free place."""
     queued_ns: int = 0
@@ -50,18 +51,17 @@ class Turn:
         if self.due_ns is not None:
             self.due_ns += [round((s + self.extra_s) * 1e9) + self.received_ns for s in dues_s]
 
-    def remaining_s(self, due_s: float) -> float:
-        """Give the time until an instant that is relative to the arrival; negative when it is past."""
-        return due_s + self.extra_s - (time.monotonic_ns() - self.received_ns) / 1e9
-
     async def until(self, due_s: float, alive: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Wait for an instant; a long wait gives a sign of life every now and then."""
-        left_s = self.remaining_s(due_s)
-        while alive is not None and left_s > ALIVE_EVERY_S:
-            await asyncio.sleep(ALIVE_EVERY_S)
-            await alive()
-            left_s = self.remaining_s(due_s)
-        await asyncio.sleep(max(0, left_s))
+        """Wait for an instant relative to the arrival; a long wait gives a sign of life now and then.
+
+        Takes its turn even if the instant is past: a late stream must not keep the others from theirs.
+        """
+        due_ns = self.received_ns + int((due_s + self.extra_s) * 1e9)
+        if alive is not None:
+            while due_ns - (now_ns := time.monotonic_ns()) > ALIVE_EVERY_NS:
+                await self.pacer.wait(now_ns + ALIVE_EVERY_NS)
+                await alive()
+        await self.pacer.wait(due_ns)
 
     def journal_fields(self) -> dict[str, object]:
         """Give the fields of the journal's `answer` line."""

@@ -41,8 +41,9 @@ class Seen:
     attributes: dict
 
 
-def seen(span) -> Seen:
-    """Read an OTLP span as a backend would."""
+def seen(record) -> Seen:
+    """Read a span as a backend would that was sent its OTLP message."""
+    span = record.to_message()
     return Seen(
         span.name,
         Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),

@@ -178,6 +178,61 @@ def test_an_mcp_session_begins_with_initialize_and_a_call_without_one_is_refused
     assert [root.status for root in roots] == ["OK", "ERROR"]
 
 
+def test_mcp_servers_get_the_clients_headers_for_them_and_the_trace(tmp_path):
+    scope, raw = rpc("initialize", protocolVersion="2025-11-25")
+    given = (b"x-tfy-mcp-headers", b'{"X-Team-Key": "secret"}')
+    bad = (b"x-tfy-mcp-headers", b'{"x": "a\\r\\nhost: b"}')
+    seen = world(
+        tmp_path,
+        (scope | {"headers": [*scope["headers"], given]}, raw),
+        (scope | {"headers": [*scope["headers"], bad]}, raw),
+    )
+    assert [answer.status for answer in seen.answers] == [200, 400]
+    (asked,) = seen.lines("mcp")
+    assert asked["headers"] == ["x-team-key"]
+    root = next(span for span in seen.spans if span.attributes["tfy.span_type"] == "MCPGateway")
+    assert asked["traceparent"] == f"00-{root.trace_id}-{root.span_id}-01"
+
+
+def test_an_mcp_session_ends_with_delete(tmp_path):
+    sessions = []
+
+    def ending(answer):
+        sessions.append(answer.headers["mcp-session-id"])
+        path = "/mcp/v1/sandbox-tools/mcp"
+        return request(path, b"", method="DELETE", mcp_session_id=sessions[0])
+
+    def again(_):
+        return rpc("tools/list", session=sessions[0])
+
+    seen = world(tmp_path, rpc("initialize", protocolVersion="2025-11-25"), ending, again)
+    assert [answer.status for answer in seen.answers] == [200, 204, 404]
+    assert seen.span("MCP: DELETE (sandbox-tools)").status == "OK"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/batches", "/api/llm/files/f-1/content", "/fine_tuning/jobs", "/sandbox/batches"]
+)
+def test_what_the_sandbox_has_not_is_told_from_what_does_not_exist(tmp_path, path):
+    named = {"x_tfy_provider_name": "openai-main"}
+    seen = world(
+        tmp_path,
+        request(path, {}, **named),
+        request(path, {}),
+        request(path, {}, key="wrong", **named),
+    )
+    assert [answer.status for answer in seen.answers] == [501, 400, 401]
+    assert {answer.json["status"] for answer in seen.answers} == {"failure"}
+    assert "sandbox" in seen.answers[0].json["message"]
+    assert "x-tfy-provider-name" in seen.answers[1].json["message"]
+
+
+@pytest.mark.parametrize("path", ["/live/openai-main", "/bedrock/proxy/x", "/agent/responses"])
+def test_other_endpoints_of_the_real_gateway_say_that_they_are_missing(tmp_path, path):
+    seen = world(tmp_path, request(path, {}))
+    assert (seen.answer.status, seen.answer.json["error"]["code"]) == (501, "501")
+
+
 def test_an_unknown_mcp_server_is_refused_like_an_unknown_model(tmp_path):
     seen = world(tmp_path, rpc("initialize", server="nothing"))
     assert seen.answer.status == 403

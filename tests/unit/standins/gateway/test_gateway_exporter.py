@@ -6,13 +6,13 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tfy_last9.standins.gateway.attributes import fill
+from tfy_last9.standins.gateway import record
 from tfy_last9.standins.gateway.exporter import SpanExporter
 from tfy_last9.standins.gateway.metrics import Metrics
 from tfy_last9.standins.gateway.otlp import OtlpSender, Sent
 from tfy_last9.standins.gateway.policy.config import Export, SpanFilter
+from tfy_last9.standins.gateway.record import SpanRecord
 from tfy_last9.standins.journal import Journal
 
 OK = Sent(200)
@@ -20,9 +20,7 @@ OK = Sent(200)
 
 def span_of(number, attributes):
     """Make a span as a story does."""
-    span = Span(name="span", trace_id=b"t" * 16, span_id=number.to_bytes(8))
-    fill(span.attributes, attributes)
-    return span
+    return SpanRecord("span", 0x7474, number, None, attributes=attributes)
 
 
 class Scripted:
@@ -59,7 +57,7 @@ class Exported:
             for number, attributes in enumerate(spans, 1):
                 span = span_of(number, attributes)
                 exporter.export([span])
-                self.ids.append(span.span_id.hex())
+                self.ids.append(f"{span.span_id:016x}")
             if release is not None:
                 release.set()
             exporter.stop()
@@ -167,10 +165,10 @@ def sender_to(url, encoding="proto", timeout_s=20):
 
 def spans():
     outer = span_of(1, {"n": 7, "l": ["a"], "m": {"k": "v"}})
-    outer.trace_id = bytes.fromhex("019e88d3d58b72289db404b486e0e151")
-    outer.kind, outer.start_time_unix_nano = Span.SPAN_KIND_SERVER, 1_750_000_000_000_000_001
+    outer.trace_id = 0x019E88D3D58B72289DB404B486E0E151
+    outer.kind, outer.start_ns = record.SERVER, 1_750_000_000_000_000_001
     inner = span_of(2, {})
-    inner.parent_span_id = outer.span_id
+    inner.parent_id = outer.span_id
     return [outer, inner]
 
 

@@ -247,12 +247,33 @@ def test_the_same_question_is_answered_from_the_cache(tmp_path, stream, tree):
     assert sum(line["event"] == "answer" for line in found.journal) == 2
 
 
-def test_a_semantic_lookup_says_that_it_failed_and_asks_the_model(tmp_path):
-    found = world(tmp_path, asking(headers={"x-tfy-cache-config": '{"type": "semantic"}'}))
-    assert (found.answers[0].status, found.answers[0].headers["x-tfy-cache-status"]) == (
-        200,
-        "error",
+def semantic(content, **more):
+    config = {"type": "semantic", "similarity_threshold": 0.8} | more
+    return asking(content=content, headers={"x-tfy-cache-config": json.dumps(config)})
+
+
+def test_a_similar_question_is_answered_from_the_semantic_cache(tmp_path):
+    found = world(
+        tmp_path,
+        semantic("Why is the sky blue?"),
+        semantic("why is the sky so blue"),
+        semantic("why is the sky so blue", similarity_threshold=0.95),
+        semantic("How deep is the sea?"),
+        semantic("Why is the sky blue?", namespace="other"),
     )
+    statuses = [answer.headers["x-tfy-cache-status"] for answer in found.answers]
+    assert statuses == ["miss", "hit", "miss", "miss", "miss"]
+    hit = found.answers[1]
+    assert 0.8 < float(hit.headers["x-tfy-cache-similarity-score"]) < 0.95
+    assert hit.headers["x-tfy-cached-trace-id"] == found.lines("request")[0]["trace_id"]
+    assert hit.json["id"] == found.answers[0].json["id"]
+    assert len(found.lines("answer")) == 4, "the provider was not asked for the hit"
+
+
+def test_a_semantic_lookup_without_words_is_an_error_and_asks_the_model(tmp_path):
+    asked = semantic([{"type": "image_url", "image_url": {"url": "data:,x"}}])
+    found = world(tmp_path, asked)
+    assert (found.answer.status, found.answer.headers["x-tfy-cache-status"]) == (200, "error")
 
 
 def test_a_late_first_token_is_a_408_and_falls_back_whatever_the_codes_say(tmp_path):

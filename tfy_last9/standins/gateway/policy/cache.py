@@ -11,7 +11,10 @@ import orjson
 
 DEFAULT_TTL_S = 600.0
 MOST_ENTRIES = 10_000
-KINDS = ("exact-match", "semantic")
+EXACT, SEMANTIC = "exact-match", "semantic"
+KINDS = (EXACT, SEMANTIC)
+DEFAULT_THRESHOLD = 0.9
+"""Of similarity; the documented one is not on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class CacheConfig:
     kind: str
     ttl_s: float
     namespace: str = ""
+    threshold: float = DEFAULT_THRESHOLD
+    """From 0 to 1: how alike a question has to be; for semantic lookups."""
 
     @classmethod
     def parse(cls, text: str) -> CacheConfig:
@@ -34,7 +39,11 @@ class CacheConfig:
         ttl_s = given.get("ttl", DEFAULT_TTL_S)
         if isinstance(ttl_s, bool) or not isinstance(ttl_s, (int, float)) or ttl_s <= 0:
             raise ValueError("ttl must be a positive number of seconds")
-        return cls(given["type"], ttl_s, str(given.get("namespace", "")))
+        threshold = given.get("similarity_threshold", DEFAULT_THRESHOLD)
+        is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+        if not is_number or not 0 <= threshold <= 1:
+            raise ValueError("similarity_threshold must be a number from 0 to 1")
+        return cls(given["type"], ttl_s, str(given.get("namespace", "")), threshold)
 
     def key(self, subject: str, path: str, body: dict[str, Any]) -> str:
         """Name a request; the order of fields does not matter."""

@@ -8,6 +8,7 @@ documented ones.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -56,7 +57,7 @@ class Caller:
     slug: str
     kind: str = "virtualaccount"
     teams: tuple[str, ...] = ()
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -198,14 +199,21 @@ class Guardrail:
     url: str = ""
 
 
+GUARDRAIL_HOOKS = (
+    *("llm_input_guardrails", "llm_output_guardrails"),
+    *("mcp_tool_pre_invoke_guardrails", "mcp_tool_post_invoke_guardrails"),
+)
+"""As `x-tfy-guardrails` and the rules name them."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuardrailRule:
     """A rule of `gateway-guardrails-config`."""
 
     id: str
     when: When
-    inputs: tuple[Guardrail, ...] = ()
-    outputs: tuple[Guardrail, ...] = ()
+    asked: Mapping[str, tuple[Guardrail, ...]] = field(default_factory=dict)
+    """Guardrails by hook (`GUARDRAIL_HOOKS`)."""
 
 
 @dataclass(frozen=True, slots=True)

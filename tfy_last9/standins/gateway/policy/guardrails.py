@@ -5,7 +5,7 @@ The verdict of one is a pure function of the text; when it is asked, and how lon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -60,11 +60,11 @@ class Verdict:
         }
 
 
-def judge(guardrail: Guardrail, document: object, *, last_only: bool = False) -> Verdict:
-    """Decide about a document; `last_only` looks at the last message alone."""
+def judge(guardrail: Guardrail, found: Iterable[str]) -> Verdict:
+    """Decide about texts."""
     if guardrail.is_broken:
         return Verdict(guardrail, Result.PASS, "the guardrail's service answered 500")
-    if not any(map(guardrail.pattern.search, texts(scope(document, last_only=last_only)))):
+    if not any(map(guardrail.pattern.search, found)):
         return Verdict(guardrail, Result.PASS)
     mutates = guardrail.operation is Operation.MUTATE
     return Verdict(guardrail, Result.MUTATE if mutates else Result.FLAG)
@@ -95,6 +95,29 @@ def texts(document: object) -> Iterator[str]:
                 yield from texts(item)
 
 
+def every_text(document: object) -> Iterator[str]:
+    """Give every string of a document, whatever its name: arguments of tools have any."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, dict):
+        for value in document.values():
+            yield from every_text(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from every_text(item)
+
+
+def redacted_everywhere(guardrail: Guardrail, document: Any) -> Any:
+    """Give a copy of a document in which what the guardrail finds is replaced, in any string."""
+    if isinstance(document, str):
+        return guardrail.pattern.sub(lambda _: guardrail.replacement, document)
+    if isinstance(document, dict):
+        return {key: redacted_everywhere(guardrail, value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [redacted_everywhere(guardrail, item) for item in document]
+    return document
+
+
 def redacted(guardrail: Guardrail, document: dict[str, Any]) -> dict[str, Any]:
     """Give a copy of a body in which what the guardrail finds is replaced."""
     replacement = guardrail.replacement
@@ -118,6 +141,6 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def message(hook: str, verdicts: list[Verdict]) -> str:
-    """Give the text of the refusal; `hook` is Input or Output."""
+    """Give the text of the refusal; `hook` is Input, Output, or what is done with a tool."""
     named = ", ".join(verdict.guardrail.fqn for verdict in verdicts)
     return f"{hook} Guardrail checks failed for integrations: [{named}]"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from tfy_last9.standins.gateway.policy.config import (
+    GUARDRAIL_HOOKS,
     BudgetRule,
     Enforcing,
     Guardrail,
@@ -109,13 +110,11 @@ def _pattern(node: Node) -> re.Pattern[str]:
 
 def guardrail_rule(node: Node, known: Mapping[str, Guardrail]) -> GuardrailRule:
     """Read which guardrails a rule asks, of those that are configured."""
-    fields = node.fields(("id",), ("when", "llm_input_guardrails", "llm_output_guardrails"))
-
-    def named(hook: str) -> tuple[Guardrail, ...]:
-        items = fields[hook].items() if hook in fields else []
-        return tuple(
-            known[item.text(list(known) or ["(no guardrail is configured)"])] for item in items
-        )
-
-    inputs, outputs = named("llm_input_guardrails"), named("llm_output_guardrails")
-    return GuardrailRule(fields["id"].text(), _when(fields), inputs, outputs)
+    fields = node.fields(("id",), ("when", *GUARDRAIL_HOOKS))
+    names = list(known) or ["(no guardrail is configured)"]
+    asked = {
+        hook: tuple(known[item.text(names)] for item in fields[hook].items())
+        for hook in GUARDRAIL_HOOKS
+        if hook in fields
+    }
+    return GuardrailRule(fields["id"].text(), _when(fields), asked)

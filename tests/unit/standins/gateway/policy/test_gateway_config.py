@@ -40,7 +40,9 @@ def test_the_sample_file_is_understood_entirely():
     assert config.rate_rules[0].applies_per == ("virtualaccount", "model")
     assert config.budget_rules[1].audit_mode
     assert config.guardrails["safety/tone"].enforcing is Enforcing.AUDIT
-    assert config.guardrail_rules[0].outputs == (config.guardrails["safety/secrets"],)
+    assert config.guardrail_rules[0].asked["llm_output_guardrails"] == (
+        config.guardrails["safety/secrets"],
+    )
     assert (config.export.encoding, config.export.workers) == ("json", 2)
     assert config.export.resource["tenant_id"] == "acme"
     assert config.logging is Logging.HEADER

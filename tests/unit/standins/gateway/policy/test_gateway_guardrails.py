@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from tfy_last9.standins.gateway.policy.cache import Cache, CacheConfig, Kept
 from tfy_last9.standins.gateway.policy.config import Enforcing, Guardrail, Operation
-from tfy_last9.standins.gateway.policy.guardrails import Result, judge, redacted, texts
+from tfy_last9.standins.gateway.policy.guardrails import (
+    Result,
+    judge,
+    redacted,
+    scope,
+    texts,
+)
 
 CHAT = {
     "model": "sk-model",
@@ -33,10 +39,10 @@ def rail(operation=Operation.VALIDATE, enforcing=Enforcing.ENFORCE, **more):
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_texts_are_found_in_every_interface(body):
-    assert judge(rail(), body).result is Result.FLAG
+    assert judge(rail(), texts(body)).result is Result.FLAG
     mutating = rail(Operation.MUTATE)
-    assert judge(mutating, body).result is Result.MUTATE
-    assert judge(mutating, redacted(mutating, body)).result is Result.PASS
+    assert judge(mutating, texts(body)).result is Result.MUTATE
+    assert judge(mutating, texts(redacted(mutating, body))).result is Result.PASS
 
 
 def test_only_texts_are_changed():
@@ -47,7 +53,7 @@ def test_only_texts_are_changed():
 
 
 def test_the_scope_last_looks_at_the_last_message_alone():
-    assert judge(rail(), CHAT, last_only=True).result is Result.PASS
+    assert judge(rail(), texts(scope(CHAT, last_only=True))).result is Result.PASS
 
 
 @pytest.mark.parametrize(
@@ -59,8 +65,8 @@ def test_the_scope_last_looks_at_the_last_message_alone():
     ],
 )
 def test_what_blocks_depends_on_the_enforcing_strategy(enforcing, finding, failure):
-    assert judge(rail(enforcing=enforcing), CHAT).blocks is finding
-    broken = judge(rail(enforcing=enforcing, is_broken=True), {"input": "fine"})
+    assert judge(rail(enforcing=enforcing), texts(CHAT)).blocks is finding
+    broken = judge(rail(enforcing=enforcing, is_broken=True), ["fine"])
     assert broken.blocks is failure
     assert broken.error
 
@@ -115,6 +121,8 @@ def test_an_answer_expires_and_the_oldest_leave_first():
         '{"type": "fuzzy"}',
         '{"type": "exact-match", "ttl": 0}',
         '{"type": "exact-match", "ttl": true}',
+        '{"type": "semantic", "similarity_threshold": 1.5}',
+        '{"type": "semantic", "similarity_threshold": "high"}',
     ],
 )
 def test_a_cache_config_that_cannot_be_read_is_refused(text):
