@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -20,15 +21,26 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.counting import Counting
 from tfy_last9.adapters.last9.settings import from_environment
 from tfy_last9.adapters.last9.source import Last9Source
 from tfy_last9.errors import ConfigurationError, CredentialRefused
-from tfy_last9.model.run import Window
+from tfy_last9.model.objective import (
+    Book,
+    Condition,
+    Objective,
+    Operator,
+    Population,
+    Ratio,
+    Threshold,
+)
+from tfy_last9.model.run import Counted, Window
 from tfy_last9.model.trace import Role, SpanStatus
 
 pytestmark = pytest.mark.contract
 
 INGEST = "Basic dGVzdDp0ZXN0"
+UPSTREAM = "upstream error for request 123456"
 S = 10**9
 
 
@@ -116,8 +128,11 @@ class Gateway:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("gateway")
 
-    def chat(self, run_id, request_id, start_ns, *, flat=False, failed_first=False):
-        """Export one chat completion; return trace id and root span id in hex."""
+    def chat(self, run_id, request_id, start_ns, *, flat=False, failed_first=None):
+        """Export one chat completion; return trace id and root span id in hex.
+
+        `failed_first` is what a first target said that did not serve it.
+        """
         metadata = {"run_id": run_id, "request_id": request_id}
         if flat:
             carried = {f"tfy.request.metadata.{key}": value for key, value in metadata.items()}
@@ -136,14 +151,14 @@ class Gateway:
             },
         )
         if failed_first:
-            self._model(root, start_ns, "openai", "openai-main", failed=True)
-        self._model(root, start_ns + S // 10, "anthropic", "anthropic-main", failed=False)
+            self._model(root, start_ns, "openai", "openai-main", failed=failed_first)
+        self._model(root, start_ns + S // 10, "anthropic", "anthropic-main")
         root.set_status(Status(StatusCode.OK))
         root.end(start_ns + S)
         context = root.get_span_context()
         return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
-    def _model(self, root, start_ns, provider, account, *, failed):
+    def _model(self, root, start_ns, provider, account, *, failed=None):
         span = self._tracer.start_span(
             f"Model: {account}/m",
             context=set_span_in_context(root),
@@ -158,7 +173,8 @@ class Gateway:
             },
         )
         if failed:
-            span.set_status(Status(StatusCode.ERROR, "upstream error for request 123456"))
+            span.set_attribute("tfy.error_message", failed)
+            span.set_status(Status(StatusCode.ERROR, failed))
         span.end(start_ns + S // 2 + 7)
 
     def flush(self):
@@ -197,7 +213,7 @@ recent.used = 0
 def test_a_trace_comes_back_as_it_was_exported(connect, gateway):
     _, source = connect()
     start_ns, window = recent()
-    trace_id, root_id = gateway.chat("r-1", "r-1.7", start_ns + 123_456_789, failed_first=True)
+    trace_id, root_id = gateway.chat("r-1", "r-1.7", start_ns + 123_456_789, failed_first=UPSTREAM)
     gateway.flush()
     page = eventually(lambda: source.spans(window), lambda page: len(page.spans) == 3)
     assert (page.truncated, page.problems) == ((), ())
@@ -263,6 +279,34 @@ def test_nothing_is_lost_to_full_pages_or_to_a_cap_nobody_mentions(connect, gate
     page = eventually(lambda: source.spans(window), lambda page: len(page.spans) == 800)
     assert {span.trace_id for span in page.spans} == sent
     assert page.truncated == ()
+
+
+def test_counts_and_rows_agree_that_a_limit_of_the_gateway_is_no_call(connect, gateway):
+    """Its Model span asked nobody; a provider that uses the same words later in its message was asked."""
+    client, source = connect()
+    start_ns, window = recent()
+    limits = ("Rate limit exceeded for model: a/m with rule: r", "Budget exceeded for model: a/m")
+    of_provider = "openai error: Rate limit exceeded for model gpt-4o-mini"
+    for number, said in enumerate((*limits, of_provider, None)):
+        gateway.chat("r-5", f"r-5.{number}", start_ns + number * S, failed_first=said)
+    gateway.flush()
+    page = eventually(lambda: source.spans(window), lambda page: len(page.spans) == 11)
+    calls = [span for span in page.spans if span.role is Role.MODEL]
+    rows = Counter((span.provider, span.status is SpanStatus.ERROR) for span in calls)
+    assert rows == {("openai", True): 1, ("anthropic", False): 4}
+    errors = Ratio(Population(Book.LAST9, Role.MODEL), (Condition("status", ("error",)),))
+    slow = Threshold(Population(Book.LAST9, Role.MODEL), "duration_ms", Operator.LTE, 1.0)
+    wanted = [
+        Objective(name, name, "s", indicator, 0.95, ("provider",), True, 0.95, "a.yaml", 1)
+        for name, indicator in (("errors", errors), ("slow", slow))
+    ]
+    counted = Counting(client, "tfy-llm-gateway", 100).objectives(wanted, window)
+    assert counted == (
+        Counted("errors", ("anthropic",), 4, 0, 0),
+        Counted("errors", ("openai",), 1, 1, 0),
+        Counted("slow", ("anthropic",), 4, 4, 0),
+        Counted("slow", ("openai",), 0, 0, 1),
+    )
 
 
 def test_an_empty_stretch_of_time_is_empty(connect):

@@ -176,7 +176,11 @@ def _traces(found: Accounting) -> str:
     if found.population is not None:
         text = f"a random sample of {found.population:,}: {text}"
     text += f"; joined {paths}" if paths else ""
-    refused = f"; {found.optional_found:,} more of refused requests" if found.optional_found else ""
+    refused = (
+        f"; {found.optional_found:,} more that need not have arrived (refused, notifications)"
+        if found.optional_found
+        else ""
+    )
     return text + refused
 
 

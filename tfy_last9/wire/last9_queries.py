@@ -31,9 +31,11 @@ from tfy_last9.wire.last9_filters import (
     equals_ignoring_case,
     exists,
     is_absent,
+    mismatches,
     one_of,
 )
 from tfy_last9.wire.last9_pipeline import Pipeline, count, where
+from tfy_last9.wire.span_identity import ERROR_MESSAGE, OWN_LIMITS
 
 COUNT = "n"
 """Alias of every count."""
@@ -46,6 +48,7 @@ PROVIDER_GROUPS: tuple[tuple[AnyField, str], ...] = (
     (STATUS_CODE, "status"),
 )
 """What tells the provider of a Model span, most trustworthy first, and its status."""
+_OWN_LIMIT = rf"^\s*({'|'.join(OWN_LIMITS)})"
 COMPARISONS = {"lte": above, "lt": at_least, "gte": below, "gt": at_most}
 """A bad value misses what an objective's operator promises."""
 
@@ -107,11 +110,15 @@ def slow_model_spans_by_provider(service: str, operator: str, limit_ns: float) -
 
 
 def model_conditions(service: str) -> tuple[Condition, ...]:
-    """Return what tells a call of a model; the service comes first."""
+    """Return what tells a call of a model; the service comes first.
+
+    A target that the gateway's own limit kept from being asked leaves a Model span, too: no provider's call.
+    """
     is_model = any_of(
         equals_ignoring_case(SPAN_TYPE, "Model"), equals_ignoring_case(SPAN_TYPE, "LLM")
     )
-    return equals(SERVICE_NAME, service), is_model
+    was_asked = mismatches(attribute(ERROR_MESSAGE), _OWN_LIMIT)
+    return equals(SERVICE_NAME, service), is_model, was_asked
 
 
 def _labelled(key: str, value: str) -> Condition:

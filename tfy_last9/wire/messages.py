@@ -136,6 +136,8 @@ class MessagesFacts(AnswerFacts):
         if block.get("type") == "tool_use":
             self._take_tokens(TokenKind.TOOL, 1, at_ns)  # its name: arguments may be empty
             self._take_tool_call()
+        elif block.get("type") == "redacted_thinking":
+            self._take_tokens(TokenKind.REASONING, 1, at_ns)  # thoughts that come encrypted, whole
         elif block.get("text"):
             self._take_tokens(TokenKind.ANSWER, 1, at_ns)
 

@@ -43,8 +43,8 @@ _URL_IN_NAME = re.compile(r"https?://\S+")
 _VIRTUAL = "virtual-model"
 _FQN_MODEL = 5
 _FLATTENED = f"{METADATA}."
-_ERROR_MESSAGE = "tfy.error_message"
-_OWN_LIMITS = ("Rate limit exceeded for model", "Budget exceeded for model")
+ERROR_MESSAGE = "tfy.error_message"
+OWN_LIMITS = ("Rate limit exceeded for model", "Budget exceeded for model")
 """How the gateway's own refusals begin (recorded replies): no provider was asked."""
 
 Attributes = Mapping[str, object]
@@ -76,7 +76,7 @@ def identity_of(parent: str | None, kind: str, name: str, attributes: Attributes
     """
     seen = [(key, attributes[key]) for key in _IDENTITY_KEYS if key in attributes]
     if (limit := _own_limit(attributes)) is not None:
-        seen.append((_ERROR_MESSAGE, limit))
+        seen.append((ERROR_MESSAGE, limit))
     if all(type(value) is str for _, value in seen):
         return _known_identity(parent and "", kind, name, *seen)
     return _identity(parent, kind, name, attributes)
@@ -121,8 +121,8 @@ def role_of(parent: str | None, kind: str, name: str, attributes: Attributes) ->
 
 
 def _own_limit(attributes: Attributes) -> str | None:
-    message = _text(attributes, _ERROR_MESSAGE)
-    return next((limit for limit in _OWN_LIMITS if message and message.startswith(limit)), None)
+    message = _text(attributes, ERROR_MESSAGE)
+    return next((limit for limit in OWN_LIMITS if message and message.startswith(limit)), None)
 
 
 def _calls_a_model(attributes: Attributes) -> bool:

@@ -193,6 +193,32 @@ def test_thinking_is_the_first_token_and_no_answer(kind, stream):
     assert facts.first_token_ns < facts.first_answer_ns < facts.last_token_ns
 
 
+@pytest.mark.parametrize(
+    ("kind", "thought", "answer"),
+    [
+        (ChatFacts, chat_delta(reasoning="hm"), chat_delta(content="Clear")),
+        (
+            ResponsesFacts,
+            {"type": "response.reasoning_text.delta", "delta": "hm"},
+            {"type": "response.output_text.delta", "delta": "Clear"},
+        ),
+        (
+            MessagesFacts,
+            block(0, type="redacted_thinking", data="c2VjcmV0"),
+            block(1, type="text", text="Clear"),
+        ),
+        (
+            GeminiFacts,
+            parts({"text": "hm", "thought": True, "thoughtSignature": "c2ln"}),
+            parts({"text": "Clear", "thoughtSignature": "c2ln"}),
+        ),
+    ],
+)
+def test_other_spellings_of_a_thought_are_the_first_token_too(kind, thought, answer):
+    facts = read(kind, [events(thought), events(answer)])
+    assert (facts.first_token_ns, facts.first_answer_ns) == (1, 2)
+
+
 @protocols
 def test_comments_are_signs_of_life_only(kind, stream):
     kept_alive = stream.replace(b"\n\n", b"\n\n: keep-alive\n\n")

@@ -84,5 +84,6 @@ def judged_calls(
 
 
 def _is_call(span: Span) -> bool:
-    """Tell what the counting queries count: Model spans that say so themselves."""
-    return str(span.attributes.get("tfy.span_type", "")).lower() in _CALL_TYPES
+    """Tell what the counting queries count: Model spans that say so themselves, and asked somebody."""
+    says_so = str(span.attributes.get("tfy.span_type", "")).lower() in _CALL_TYPES
+    return says_so and span.role is Role.MODEL

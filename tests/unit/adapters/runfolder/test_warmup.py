@@ -82,6 +82,7 @@ def test_only_spans_that_are_counted_by_last9_count(tmp_path):
     others = [
         build_span(0, Role.ROOT),
         replace(call(0, 11), attributes={}),
+        replace(call(0, 11), role=Role.OTHER),  # the gateway's own limit: nobody was asked
         replace(call(0, 11), attributes={"tfy.span_type": "llm"}),
     ]
     assert len(judged_calls(path, JUDGED, others, SINCE)) == 1
