@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
+from tfy_last9.adapters.compared import PLACE, found_baseline, wanted_by
 from tfy_last9.adapters.environment import (
     GatewaySettings,
     arm_gateways,
@@ -26,7 +27,6 @@ from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.adapters.truefoundry.control_plane import ControlPlaneSettings
 from tfy_last9.arrivals.costs import check_budget
 from tfy_last9.cli.accounts import account_lines
-from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
 from tfy_last9.cli.budgeting import limited, spending_lines
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
@@ -149,7 +149,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
         wanted = wanted_by(scenario, sandbox=request.sandbox, client_only=request.client_only)
         kept = request.baselines or os.environ.get(PLACE) or str(request.out)
         compared = stack.enter_context(
-            found_baseline(request.baseline, kept, scenario, wanted, console)
+            found_baseline(request.baseline, kept, scenario, wanted, console.say)
         )
         world = _enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, request.crew.workers, console)

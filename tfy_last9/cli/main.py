@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tfy_last9.adapters.compared import PLACE
 from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
@@ -22,7 +23,7 @@ from tfy_last9.adapters.otlp.settings import otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.spending import read_spending
 from tfy_last9.cli import judging
-from tfy_last9.cli.baseline import PLACE, keep_run, stored_run
+from tfy_last9.cli.baseline import keep_run, stored_run
 from tfy_last9.cli.budgeting import checked_budget
 from tfy_last9.cli.capacity import find_capacity as search_capacity
 from tfy_last9.cli.comparing import compare_runs
