@@ -29,12 +29,28 @@ def limited(limits: Limits, usd: float | None, *, rehearses: bool) -> Limits:
     return limits
 
 
-def spending_text(spending: Mapping[str, Any]) -> str:
-    """Return what a run under a budget has spent so far."""
+def spending_text(spending: Mapping[str, Any], limits: Limits) -> str:
+    """Return what a run under a budget has spent and reserved so far, and its limits."""
+    usd, tokens = _caps(limits)
     return (
-        f"spent {spending['usd']:.4f} USD and {spending['tokens']:,} tokens"
+        f"spent {spending['usd']:.4f}{usd} USD and {spending['tokens']:,}{tokens} tokens"
         f" (reserved {spending['reserved_usd']:.4f} USD, {spending['reserved_tokens']:,} tokens)"
     )
+
+
+def used_up(spending: Mapping[str, Any], limits: Limits) -> tuple[float, float]:
+    """Return the shares of the budget that are spent, and spent or reserved; of the tighter limit."""
+    shares = [
+        (spending[name] / limit, (spending[name] + spending[f"reserved_{name}"]) / limit)
+        for name, limit in (("usd", limits.usd), ("tokens", limits.tokens))
+        if limit is not None
+    ]
+    return max(shares, key=lambda share: share[1], default=(0.0, 0.0))
+
+
+def _caps(limits: Limits) -> tuple[str, str]:
+    usd = "" if limits.usd is None else f" of {limits.usd:g}"
+    return usd, "" if limits.tokens is None else f" of {limits.tokens:,}"
 
 
 def cost_lines(scenario: Scenario) -> Iterator[str]:

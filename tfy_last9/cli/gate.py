@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from shlex import quote
 
+from tfy_last9.adapters.compared import PLACE, found_baseline, wanted_by
 from tfy_last9.adapters.environment import (
     gateway_settings,
     read_environment,
@@ -19,7 +20,6 @@ from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.adapters.runfolder.seal import seal
 from tfy_last9.arrivals.costs import check_budget
 from tfy_last9.cli.accounts import account_lines
-from tfy_last9.cli.baseline import PLACE, found_baseline, wanted_by
 from tfy_last9.cli.budgeting import spending_lines
 from tfy_last9.cli.collecting import Collector
 from tfy_last9.cli.console import Console
@@ -83,7 +83,7 @@ def run_gate(request: GateRequest, console: Console) -> int:
         wanted = wanted_by(scenario, sandbox=request.sandbox, client_only=request.client_only)
         kept = request.baselines or os.environ.get(PLACE) or str(request.out)
         compared = stack.enter_context(
-            found_baseline(request.baseline, kept, scenario, wanted, console)
+            found_baseline(request.baseline, kept, scenario, wanted, console.say)
         )
         world = enter_world(request, scenario, place, stack, console)
         _preflight(scenario, world, request.crew.workers, console)

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tfy_last9.cli.budgeting import spending_text
+from tfy_last9.cli.budgeting import spending_text, used_up
 from tfy_last9.judge.phrases import percent, quantity, significant
 from tfy_last9.model.run import SettlePoint
 from tfy_last9.progress.live_run import LiveRun, Provider, Spent
@@ -57,7 +57,7 @@ class LoadView:
             f"{totals['errors']} errors, {totals['missed']} missed"
         )
         if (spending := self.live.spending) is not None:
-            text += f", {spending_text(spending)}"
+            text += f", {spending_text(spending, self.live.scenario.limits)}"
         left_s = self._left_s()
         text += f", {left_s:.0f} s left" if left_s else ", draining"
         slow = ", ".join(
@@ -73,7 +73,8 @@ class LoadView:
 
     def __rich__(self) -> RenderableType:
         """Return the panel."""
-        return Group(self._head(), self._totals(), _providers(self.live), _rest(self.live))
+        parts = [self._head(), self._totals(), *_budget(self.live)]
+        return Group(*parts, _providers(self.live), _rest(self.live))
 
     def _elapsed_s(self) -> float:
         return max(0.0, self.live.seconds(self.now_ns()) or 0.0)
@@ -179,6 +180,19 @@ class SettleView:
 def _spent(spent: Spent) -> str:
     tokens = f"{spent.input_tokens:,} + {spent.output_tokens:,} tokens"
     return tokens if spent.cost_usd is None else f"{tokens}, {significant(spent.cost_usd)} USD"
+
+
+def _budget(live: LiveRun) -> Iterable[RenderableType]:
+    """Draw how much of a budget is gone; nothing for a run without one."""
+    limits = live.scenario.limits
+    if live.spending is None or (limits.usd is None and limits.tokens is None):
+        return
+    spent, taken = used_up(live.spending, limits)
+    style = "bold red" if live.spending["is_spent"] else "yellow" if taken > 0.8 else "green"  # noqa: PLR2004 - as error budgets
+    row = Table.grid(padding=(0, 2))
+    bar = ProgressBar(1.0, min(spent, 1.0), width=_BAR, complete_style=style)
+    row.add_row(Text("budget"), bar, Text(spending_text(live.spending, limits), style=style))
+    yield row
 
 
 def _providers(live: LiveRun) -> RenderableType:

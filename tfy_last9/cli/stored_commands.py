@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
+from tfy_last9.adapters.compared import PLACE
 from tfy_last9.adapters.environment import read_environment
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.last9.settings import from_environment
 from tfy_last9.adapters.otlp.settings import otlp_settings
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.cli import judging
-from tfy_last9.cli.baseline import PLACE, stored_run
+from tfy_last9.cli.baseline import stored_run
 from tfy_last9.cli.comparing import compare_runs
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.exporting import export_after

@@ -6,18 +6,21 @@ nothing is parsed. A choice is looked up among what was offered and never become
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfy_last9.adapters.baselines import LATEST_PASS
 from tfy_last9.errors import ConfigurationError
 
 MOST = 100
 """Entries in a list that is still one to choose from."""
 SUFFIXES = frozenset({".yaml", ".yml"})
-SCENARIO, SLO = "scenario", "objectives"
+SCENARIO, SLO, BASELINE = "scenario", "objectives", "baseline"
 """Names of the fields in the form, and of Locust's parsed options."""
+NONE = "none"
+"""Choose it to have a run judged alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Choices:
 
     scenarios: Mapping[str, Path]
     slos: Mapping[str, Path]
+    baselines: Sequence[str] = (NONE, LATEST_PASS)
+    """Runs to compare with; the form offers none that the command line did not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,13 @@ class Choice:
 
     scenario: Path
     slo: Path
+    baseline: str | None = None
+    """What `gate --baseline` takes; None: the run is judged alone."""
 
 
-def choices(scenario: Path, slo: Path) -> Choices:
+def choices(scenario: Path, slo: Path, baselines: Sequence[str]) -> Choices:
     """Return what lies beside the defaults: scenario files, and folders of SLO files."""
-    return Choices(_named(_scenarios(scenario)), _named(_slos(slo)))
+    return Choices(_named(_scenarios(scenario)), _named(_slos(slo)), tuple(baselines))
 
 
 def chosen(offered: Choices, options: Any) -> Choice:
@@ -46,6 +53,7 @@ def chosen(offered: Choices, options: Any) -> Choice:
     return Choice(
         _looked_up(SCENARIO, offered.scenarios, getattr(options, SCENARIO, None)),
         _looked_up(SLO, offered.slos, getattr(options, SLO, None)),
+        _baseline(offered, getattr(options, BASELINE, None)),
     )
 
 
@@ -55,6 +63,7 @@ def asked(offered: Choices, form: Mapping[str, str], options: Any) -> Choice:
     return Choice(
         _looked_up(SCENARIO, offered.scenarios, form.get(SCENARIO) or str(before.scenario)),
         _looked_up(SLO, offered.slos, form.get(SLO) or str(before.slo)),
+        _baseline(offered, form.get(BASELINE) or before.baseline),
     )
 
 
@@ -67,6 +76,18 @@ def _looked_up(what: str, offered: Mapping[str, Path], name: str | None) -> Path
             hint="choose one of the list; TFY_SCENARIO and TFY_SLO name others",
         )
     return offered[name]
+
+
+def _baseline(offered: Choices, name: str | None) -> str | None:
+    """Return a baseline that was offered: a form must not make this process read any place it likes."""
+    if name is None or name == NONE:
+        return None
+    if name not in offered.baselines:
+        raise ConfigurationError(
+            f"baseline {name!r} is not one of those offered: {', '.join(offered.baselines)}",
+            hint="start Locust with --baseline or TFY_BASELINE to offer another",
+        )
+    return name
 
 
 def _named(paths: Iterator[Path]) -> dict[str, Path]:

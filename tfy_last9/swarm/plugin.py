@@ -20,13 +20,14 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from tfy_last9.adapters.baselines import LATEST_PASS
 from tfy_last9.adapters.environment import gateway_settings, read_environment
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.runfolder.folder import RunFolder
 from tfy_last9.errors import ConfigurationError, ExitCode, TfyError
 from tfy_last9.model.scenario import Scenario
 from tfy_last9.swarm import guard, interrupt
-from tfy_last9.swarm.choices import SCENARIO, SLO, Choice, Choices, choices, chosen
+from tfy_last9.swarm.choices import BASELINE, NONE, SCENARIO, SLO, Choice, Choices, choices, chosen
 from tfy_last9.swarm.live import install_live
 from tfy_last9.swarm.master import Master
 from tfy_last9.swarm.runs import Runs
@@ -37,6 +38,8 @@ from tfy_last9.swarm.worker import Worker, make_arms_driver
 SPAWN_RATE_PER_S = 100
 """Users are waiting greenlets; Locust warns above this rate per worker."""
 DEFAULT_SCENARIO = "scenarios/smoke.yaml"
+_baselines = [NONE, LATEST_PASS]
+"""Offered by the start form; what the command line or TFY_BASELINE names joins them."""
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +77,7 @@ def _default_scenario() -> Path:
 
 
 def _offered() -> Choices:
-    return choices(_default_scenario(), Path(_settings().get("TFY_SLO", "slo")))
+    return choices(_default_scenario(), Path(_settings().get("TFY_SLO", "slo")), _baselines)
 
 
 def _set_defaults(parser: Any, **_: Any) -> None:
@@ -112,6 +115,23 @@ def _offer_choices(parser: Any) -> None:
         include_in_web_ui=True,
         help="SLO files that judge it",
     )
+    parser.add_argument(
+        "--baseline",
+        dest=BASELINE,
+        metavar="RUN",
+        type=_named_baseline,
+        choices=_baselines,
+        default=_settings().get("TFY_BASELINE", NONE),
+        include_in_web_ui=True,
+        help=f"also compare with a run: {LATEST_PASS}, or a stored run's folder (TFY_BASELINE)",
+    )
+
+
+def _named_baseline(text: str) -> str:
+    """Take what whoever starts the process names; argparse looks it up in `choices` after this."""
+    if text not in _baselines:
+        _baselines.append(text)
+    return text
 
 
 def _on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tfy_last9.adapters.compared import PLACE, Compared, found_baseline, wanted_by
 from tfy_last9.adapters.environment import arm_gateways
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
@@ -46,6 +48,7 @@ class Runs:
         self._gateway_url = gateway_url
         self._settings = settings
         self._given = given
+        self._out = Path(settings.get("TFY_OUT", "runs"))
         self.watched = False
         """True with a web UI: then numbers are kept for whoever looks."""
         self.choose: Callable[[], Choice] | None = None
@@ -69,7 +72,16 @@ class Runs:
         scenario = load_scenario(choice.scenario)
         load_objectives(choice.slo)
         arm_gateways(self._settings, scenario)
-        return scenario
+        with self._compared(choice, scenario):
+            return scenario
+
+    def _compared(
+        self, choice: Choice, scenario: Scenario
+    ) -> AbstractContextManager[Compared | None]:
+        """Look for the run to compare with, where `gate` would."""
+        place = self._settings.get(PLACE) or str(self._out)
+        wanted = wanted_by(scenario, sandbox=False, client_only=False)
+        return found_baseline(choice.baseline, place, scenario, wanted, _log.info)
 
     def open(self) -> Run:
         """Return a run: the gate's, or a new one."""
@@ -96,11 +108,14 @@ class Runs:
         request = RunRequest(
             scenario=scenario,
             slo=choice.slo,
-            out=Path(self._settings.get("TFY_OUT", "runs")),
+            out=self._out,
             gateway_url=self._gateway_url,
             workers=max(1, len(getattr(self._environment.runner, "clients", ()))),
         )
-        folder, objectives = open_run(request, time.time_ns())
+        with self._compared(choice, scenario) as compared:
+            folder, objectives = open_run(request, time.time_ns())
+            if compared is not None:
+                compared.attach(folder)
         return folder, objectives, scenario, choice.slo
 
     def on_end(self, run: Run) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console as Terminal
 
 from tfy_last9.adapters.files.openslo import load_objectives
 from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.cli.budgeting import used_up
 from tfy_last9.cli.console import Console
 from tfy_last9.cli.panel import LoadView, SettleView
 from tfy_last9.model.run import SettlePoint
@@ -100,6 +102,32 @@ def test_a_log_gets_one_line(view):
         "load: 100 finished, 8 in flight, 20 errors, 2 missed, 4 s left"
         " | p95 to first token: gemini 500 ms, openai 500 ms"
     )
+
+
+def under_a_budget(view, **limits):
+    scenario = view.live.scenario
+    view.live.scenario = replace(scenario, limits=replace(scenario.limits, **limits))
+    view.live.spending = {"usd": 0.1, "tokens": 3000, "reserved_usd": 0.02}
+    view.live.spending |= {"reserved_tokens": 500, "is_spent": False}
+    return view
+
+
+def test_a_run_under_a_budget_shows_spent_reserved_and_the_limit(view):
+    text = "spent 0.1000 of 0.2 USD and 3,000 tokens (reserved 0.0200 USD, 500 tokens)"
+    found = under_a_budget(view, usd=0.2)
+    assert re.search("budget +━+.*" + re.escape(text), drawn(found))
+    assert text in found.line()
+
+
+def test_of_two_limits_the_bar_shows_the_tighter_one(view):
+    found = under_a_budget(view, usd=100.0, tokens=4000)
+    assert used_up(found.live.spending, found.live.scenario.limits) == (0.75, 0.875)
+    assert "3,000 of 4,000 tokens" in drawn(found)
+
+
+def test_a_run_without_a_budget_draws_none(view):
+    assert "budget  " not in drawn(view).partition("provider")[0]
+    assert "reserved" not in drawn(view)
 
 
 def settling(point=None):

@@ -11,7 +11,7 @@ import gevent
 import orjson
 
 from tfy_last9.errors import TfyError
-from tfy_last9.swarm.choices import SCENARIO, SLO, Choices, asked
+from tfy_last9.swarm.choices import BASELINE, NONE, SCENARIO, SLO, Choices, asked
 from tfy_last9.swarm.live.state import document
 from tfy_last9.swarm.live.tabs import TABLES, TABS, tables
 from tfy_last9.swarm.runs import Runs
@@ -83,6 +83,7 @@ def _check_starts(
         options = environment.parsed_options
         setattr(options, SCENARIO, str(choice.scenario))
         setattr(options, SLO, str(choice.slo))
+        setattr(options, BASELINE, choice.baseline or NONE)
         return None
 
     web_ui.app.before_request(check)

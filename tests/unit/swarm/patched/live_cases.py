@@ -33,7 +33,7 @@ def offered(tmp_path, monkeypatch):
     for name in ("slo/pr/x.yaml", "slo/empty/readme.md", "secret.yaml"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
-    return choices(Path("scenarios/b.yml"), Path("slo"))
+    return choices(Path("scenarios/b.yml"), Path("slo"), ["none", "latest-pass", "runs/kept"])
 
 
 def test_what_lies_beside_the_defaults_is_offered_defaults_first(offered):
@@ -43,7 +43,7 @@ def test_what_lies_beside_the_defaults_is_offered_defaults_first(offered):
 
 def test_folders_that_are_not_there_offer_the_defaults_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    alone = choices(Path("x/y.yaml"), Path("z"))
+    alone = choices(Path("x/y.yaml"), Path("z"), [])
     assert (list(alone.scenarios), list(alone.slos)) == (["x/y.yaml"], ["z"])
 
 
@@ -64,6 +64,20 @@ def test_a_form_chooses_and_what_it_lacks_stays(offered):
     assert asked(offered, {}, options) == Choice(Path("scenarios/a.yaml"), Path("slo/pr"))
     found = asked(offered, {"objectives": "slo"}, options)
     assert found == Choice(Path("scenarios/a.yaml"), Path("slo"))
+
+
+def test_a_baseline_is_one_that_the_command_line_named_or_the_newest_that_passed(offered):
+    options = SimpleNamespace(baseline="runs/kept")
+    assert asked(offered, {}, options).baseline == "runs/kept"
+    assert asked(offered, {"baseline": "latest-pass"}, options).baseline == "latest-pass"
+    assert asked(offered, {"baseline": "none"}, options).baseline is None
+    assert chosen(offered, SimpleNamespace(baseline="none")).baseline is None
+
+
+@pytest.mark.parametrize("place", ["/etc", "s3://bucket/runs", "http://169.254.169.254/latest"])
+def test_a_form_cannot_make_the_process_read_another_place(offered, place):
+    with pytest.raises(ConfigurationError, match="not one of those offered"):
+        asked(offered, {"baseline": place}, SimpleNamespace(baseline="runs/kept"))
 
 
 def row(seq, provider="openai", outcome="ok"):

@@ -1,4 +1,4 @@
-"""The baseline of a gate: found before load, copied into the run, refused where it would mislead."""
+"""The baseline of a run: found before load, copied into the run, refused where it would mislead."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tfy_last9.adapters.compared import found_baseline, wanted_by
 from tfy_last9.adapters.files.scenario import load_scenario
 from tfy_last9.adapters.opening import RunRequest, open_run
-from tfy_last9.cli.baseline import found_baseline, keep_run, stored_run, wanted_by
-from tfy_last9.cli.console import Console
 from tfy_last9.errors import BrokenRun, ConfigurationError
 
 DATA = Path(__file__).parents[2] / "data"
@@ -34,7 +33,7 @@ def run(tmp_path):
 
 
 def search(asked, place, scenario=SCENARIO):
-    return found_baseline(asked, str(place), scenario, WANTED, Console(quiet=True))
+    return found_baseline(asked, str(place), scenario, WANTED, lambda _: None)
 
 
 def test_nobody_asked_nothing_is_looked_for(tmp_path):
@@ -99,18 +98,3 @@ def test_a_scenario_with_arms_brings_its_own(tmp_path):
         search("latest-pass", tmp_path, arms),
     ):
         pass
-
-
-def test_compare_looks_beside_the_canary_unless_told_where(run, tmp_path):
-    run("old", 1)
-    canary = run("canary", 2)
-    with stored_run("latest-pass", None, canary) as found:
-        assert found.read_manifest().run_id == "old"
-    with stored_run(str(tmp_path / "runs" / "old"), None, canary) as found:
-        assert found.read_manifest().run_id == "old"
-
-
-def test_a_run_that_did_not_pass_is_not_kept(run, tmp_path):
-    with pytest.raises(ConfigurationError, match="did not pass"):
-        keep_run(run("bad", state="FAIL").path, str(tmp_path / "kept"))
-    assert not (tmp_path / "kept").exists()
