@@ -2,7 +2,8 @@
 
 `watch` looks for roots while load runs, so that it is known how long traces take. `settle` comes after
 the ledger is sealed: everything once, then again and again what is outstanding. Nothing is concluded
-from a count that stops growing; only completeness or the deadline ends the wait.
+from a count that stops growing; only completeness or the deadline ends the wait. The deadline is for
+traces to arrive, not for reading them: what is missing is lost only if a look that began after it says so.
 """
 
 from __future__ import annotations
@@ -121,17 +122,26 @@ def settle(
     last_finish_ns: int,
     on_progress: Callable[[SettlePoint], None],
 ) -> SettleOutcome:
-    """Fetch evidence until it is complete or `settle.deadline_s` after the last finish."""
+    """Fetch evidence until it is complete, or a look began `settle.deadline_s` after the last finish.
+
+    To read a million requests takes longer: first pages of such a look are older than the last traces.
+    """
     waiting = _Waiting(source, book, clock, run_id, window, on_progress)
     if book.outstanding().expected == 0:
         return waiting.outcome(book.outstanding())
     deadline_ns = last_finish_ns + _ns(settle.deadline_s)
     while True:
-        waiting.look()
+        began_ns = clock.now_ns()
+        waiting.look(is_last=began_ns >= deadline_ns)
         left_s = (deadline_ns - clock.now_ns()) / 1e9
-        if waiting.is_confirmed or left_s <= 0:
+        if waiting.is_confirmed or began_ns >= deadline_ns:
             break
-        clock.sleep(min(settle.poll_s, left_s))
+        if left_s > 0:
+            clock.sleep(min(settle.poll_s, left_s))
+        elif waiting.error is not None:
+            clock.sleep(settle.poll_s)
+        elif waiting.is_complete:
+            break
     waiting.finish()
     return waiting.outcome(book.outstanding())
 
@@ -159,15 +169,16 @@ class _Waiting:
     looked_ns: int | None = None
     displaced_ns: int | None = None
 
-    def look(self) -> None:
+    def look(self, *, is_last: bool = False) -> None:
         """Look once: everything the first time and once more when complete, else what is missing.
 
         The second look at everything is for spans that completeness does not ask for: the failed attempt
-        of a request that a fallback saved may be exported after the attempt that served it.
+        of a request that a fallback saved may be exported after the attempt that served it. The last look
+        is at everything too where more is missing than can be named.
         """
-        was_complete = self.is_complete
-        self.error = None
-        self.last_was_everything = was_complete or not self.seen_everything
+        was_complete, self.error = self.is_complete, None
+        everything = was_complete or not self.seen_everything
+        self.last_was_everything = everything or (is_last and self._is_beyond_naming())
         try:
             if self.last_was_everything:
                 self._look_at_everything()
@@ -189,6 +200,10 @@ class _Waiting:
             self._look_up_all()
         if self.is_complete and not self.last_was_everything:
             self.look()
+
+    def _is_beyond_naming(self) -> bool:
+        left = self.book.outstanding()
+        return left.expected - left.complete > len(left.trace_ids)
 
     def _look_up_all(self, *, until_displaced: bool = False) -> None:
         """Ask for the outstanding traces one by one: they may be where no window looks for them."""

@@ -1,6 +1,6 @@
 """Waiting for evidence: what ends it, what does not, and what is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -286,6 +286,70 @@ def test_after_the_deadline_one_look_is_enough():
     assert outcome.settled
     assert len(source.named("spans")) == 1
     assert clock.slept == []
+
+
+class SlowSource(FakeSource):
+    """Reads a window in ten pages, each asked for only when the one before was read: `read_s` in all."""
+
+    read_s = 240.0
+
+    def run(self, run_id, window, trace_ids):
+        del run_id, trace_ids
+        length_ns = (window.end_ns - window.start_ns) // 10
+        for number in range(10):
+            start_ns = window.start_ns + number * length_ns
+            yield self.spans(Window(start_ns, start_ns + length_ns))
+            self.clock.now += int(self.read_s / 10 * S)
+
+
+def settled_slowly(visible_s, starts_s=None, book=None, read_s=240.0, **source):
+    clock = FakeClock()
+    book = book or FakeBook(visible_s)
+    slow = SlowSource(clock, visible_s, starts_s or {}, **source)
+    slow.read_s = read_s
+    return settle(slow, book, clock, SETTLE, "r", WINDOW, FINISH_NS, lambda _: None), slow
+
+
+def test_reading_for_longer_than_the_deadline_does_not_make_late_traces_lost():
+    """The page that should show "late" was read 40 s before it arrived, and all of it took four minutes."""
+    outcome, source = settled_slowly({"a": 0, "late": 140}, {"a": 50, "late": 1})
+    assert outcome.settled
+    assert (outcome.expected, outcome.complete, outcome.error) == (2, 2, None)
+    assert source.named("trace") == []
+
+
+def test_reading_for_longer_than_the_deadline_is_complete_after_one_look():
+    outcome, source = settled_slowly({"a": 0, "b": 0}, {"a": 5, "b": 95})
+    assert outcome.settled
+    assert len(source.named("spans")) == 10
+
+
+def test_what_a_look_after_the_deadline_does_not_show_is_lost_however_long_reading_takes():
+    outcome, source = settled_slowly({"a": 0}, book=FakeBook(["a", "never"]))
+    assert not outcome.settled
+    assert outcome.complete == 1
+    assert source.named("spans")[-1][2] >= DEADLINE_NS
+
+
+def test_a_first_look_that_broke_off_after_the_deadline_is_made_again():
+    """Four minutes of reading may meet a back end that is down for a moment."""
+    hiccup = [lambda name, now_s: name == "spans" and 300 <= now_s < 320]
+    outcome, _ = settled_slowly({"a": 0}, fails=hiccup)
+    assert outcome.settled
+    assert outcome.error is None
+
+
+def test_the_last_look_is_at_everything_where_more_is_missing_than_can_be_named():
+    class Named500(FakeBook):
+        def outstanding(self):
+            left = super().outstanding()
+            return replace(left, windows=NEAR, trace_ids=left.trace_ids[:500])
+
+    names = [f"t{number}" for number in range(1200)]
+    starts = {name: 50 for name in names}
+    outcome, _ = settled_slowly(dict.fromkeys(names, 150), starts, Named500(names), read_s=240)
+    assert outcome.settled
+    assert outcome.looked_up == 0
 
 
 def test_truncated_slices_and_problems_are_told():
