@@ -93,7 +93,7 @@ def prefer_by_thread(pid: int) -> None:
     runs; on a full one exports would pile up unseen.
     """
     with suppress(PermissionError):
-        for thread in map(int, os.listdir(f"/proc/{pid}/task")):
+        for thread in (int(one.name) for one in Path(f"/proc/{pid}/task").iterdir()):
             priority = os.sched_param(2 if thread == pid else 1)
             os.sched_setscheduler(thread, os.SCHED_FIFO, priority)
 
