@@ -93,11 +93,7 @@ def prefer_by_thread(pid: int) -> None:
     runs; on a full one exports would pile up unseen.
     """
     with suppress(PermissionError):
-<<<<<<< HEAD
-        for thread in (int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()):
-=======
         for thread in (int(one.name) for one in Path(f"/proc/{pid}/task").iterdir()):
->>>>>>> standin
             priority = os.sched_param(2 if thread == pid else 1)
             os.sched_setscheduler(thread, os.SCHED_FIFO, priority)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 from locust.exception import StopUser
 
 from tfy_last9.adapters.files.scenario import load_scenario
@@ -182,13 +183,15 @@ def test_whoever_drains_second_waits_until_the_goodbye_was_heard():
     """A process that goes when its own part is done takes the farewell with it: a Ctrl-C reaches both sides."""
     worker = Worker(DriverDouble())
     gevent.sleep(0.1)
-    worker.outbox.settle = lambda _: gevent.sleep(0.3)
+    heard = Event()
+    worker.outbox.settle = lambda _: heard.wait()
     first = gevent.spawn(worker.session.drain, 1)
-    gevent.idle()
+    gevent.sleep(0.1)
     second = gevent.spawn(worker.session.finish)
     gevent.sleep(0.1)
     assert not first.ready()
     assert not second.ready()
+    heard.set()
     gevent.joinall([first, second], timeout=5, raise_error=True)
     assert len(worker.of("farewell")) == 1
 
