@@ -346,7 +346,7 @@ def test_the_last_look_is_at_everything_where_more_is_missing_than_can_be_named(
             return replace(left, windows=NEAR, trace_ids=left.trace_ids[:500])
 
     names = [f"t{number}" for number in range(1200)]
-    starts = {name: 50 for name in names}
+    starts = dict.fromkeys(names, 50)
     outcome, _ = settled_slowly(dict.fromkeys(names, 150), starts, Named500(names), read_s=240)
     assert outcome.settled
     assert outcome.looked_up == 0
