@@ -15,17 +15,30 @@ from numpy.typing import NDArray
 from verdict_rates import ALPHA, Events, in_bursts, independent, objective, tally
 
 from tfy_last9.adapters.runfolder.arm_bets import PAIRS, REQUESTS
+from tfy_last9.judge.canary import compare_alone
 from tfy_last9.judge.decide import decide
+from tfy_last9.judge.looks import arms_at_each_look
+from tfy_last9.judge.planned import left_open
 from tfy_last9.judge.retries import pooled
 from tfy_last9.judge.strength import measure
+from tfy_last9.model.canary import ArmCounts, ArmTally, Latencies
 from tfy_last9.model.run import EarlierCounts, Retry
+from tfy_last9.model.scenario import Arm, Arms, OnInconclusive, Policy
 from tfy_last9.model.verdict import State, Tally
 from tfy_last9.stats.planned_looks import confidence_per_look
 from tfy_last9.stats.sequential import EVEN, bet_on_arms, log_e_worse, proves
+from tfy_last9.stats.shift import STEP
 
 SEED = 20261125
 N = 2000
 """Pairs, or requests per arm."""
+LOOKS = 5
+PER_LOOK = 500
+"""Mirrored pairs in each stretch of a run that is extended."""
+ARMS = arms_at_each_look(
+    Arms(Arm("baseline"), Arm("canary"), mirror=True), Policy(OnInconclusive.EXTEND, looks=LOOKS)
+)
+ORDER = (State.PASS, State.WARN, State.INCONCLUSIVE, State.FAIL)
 Draw = Callable[[np.random.Generator, int, float], Events]
 
 
@@ -90,6 +103,50 @@ def _shown(found: list[tuple[bool, int | None]]) -> str:
     return f"{by_event:.1f} | {100 * len(stops) / len(found):.1f} | {middle}"
 
 
+def rows_arm_looks(dice: np.random.Generator, runs: int) -> Iterator[str]:
+    yield "| errors, latency of the canary | PASS or WARN % | FAIL % | undecided % | mean pairs |"
+    yield "|---|---|---|---|---|"
+    truths = (
+        ("0.5 % and 0.5 %, +0 %", 0.005, 1.0),
+        ("0.5 % and 0.5 %, +10 % (at the margin)", 0.005, 1.1),
+        ("0.5 % and 1.5 % (at the margin), +0 %", 0.015, 1.0),
+        ("0.5 % and 0.5 %, +20 %", 0.005, 1.2),
+    )
+    for name, errors, ratio in truths:
+        found = [_looked(dice, errors, ratio) for _ in range(runs)]
+        good = sum(state in (State.PASS, State.WARN) for state, _ in found)
+        bad = sum(state is State.FAIL for state, _ in found)
+        shown = " | ".join(f"{100 * count / runs:.1f}" for count in (good, bad, runs - good - bad))
+        yield f"| {name} | {shown} | {np.mean([pairs for _, pairs in found]):.0f} |"
+
+
+def _looked(dice: np.random.Generator, errors: float, ratio: float) -> tuple[State, int]:
+    """Return how mirrored arms end that are looked at after each stretch, and after how many pairs."""
+    most = PER_LOOK * LOOKS
+    differences = np.log(ratio) + dice.normal(0.0, 0.2 * np.sqrt(2.0), most)
+    bad = {"baseline": independent(dice, most, 0.005), "canary": independent(dice, most, errors)}
+    for pairs in range(PER_LOOK, most + 1, PER_LOOK):
+        tally_ = _arm_tally(
+            differences[:pairs], {arm: int(b[:pairs].sum()) for arm, b in bad.items()}
+        )
+        if pairs == most or not left_open((), {}, ARMS, [tally_]):
+            break
+    states = [finding.state for finding in compare_alone([tally_], ARMS)]
+    return max(states, key=ORDER.index), pairs
+
+
+def _arm_tally(differences: NDArray[np.float64], bad: dict[str, int]) -> ArmTally:
+    pairs = len(differences)
+    steps, counts = np.unique(np.rint(differences / STEP).astype(int), return_counts=True)
+    paired = tuple(zip(steps.tolist(), counts.tolist(), strict=True))
+    each = ((0, pairs),)
+    baseline, canary = (
+        ArmCounts(pairs, bad[arm], pairs, 0, 0, 0) for arm in ("baseline", "canary")
+    )
+    latencies = Latencies("total_ms", each, each, paired)
+    return ArmTally("openai", baseline, canary, (latencies,), "beyond 6 s")
+
+
 def rows_retries(dice: np.random.Generator, runs: int) -> Iterator[str]:
     yield (
         "| retries | events | true share / budget 5 % | run again until decided: PASS % |"
@@ -137,7 +194,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000, help="simulated runs per row")
     runs = parser.parse_args().runs
     print(f"{runs} simulated runs per row, seed {SEED}\n")
-    tables = {"Arms while they run": rows_arms, "Retries": rows_retries}
+    tables = {
+        "Arms while they run": rows_arms,
+        "Retries": rows_retries,
+        "Planned looks at arms": rows_arm_looks,
+    }
     for place, (title, rows) in enumerate(tables.items()):
         print(f"### {title}\n")
         for row in rows(np.random.default_rng([SEED, place]), runs):

@@ -122,10 +122,7 @@ def settle(
     last_finish_ns: int,
     on_progress: Callable[[SettlePoint], None],
 ) -> SettleOutcome:
-    """Fetch evidence until it is complete, or a look began `settle.deadline_s` after the last finish.
-
-    To read a million requests takes longer: first pages of such a look are older than the last traces.
-    """
+    """Fetch evidence until it is complete, or a look began `settle.deadline_s` after the last finish."""
     waiting = _Waiting(source, book, clock, run_id, window, on_progress)
     if book.outstanding().expected == 0:
         return waiting.outcome(book.outstanding())

@@ -16,10 +16,10 @@ from tfy_last9.cli.console import Console
 from tfy_last9.cli.trace_looks import TraceLooks
 from tfy_last9.errors import TfyError
 from tfy_last9.judge import canary
-from tfy_last9.judge.decide import decide
-from tfy_last9.judge.early import Proof, Stakes, can_be_bet_on, proven_failure, proven_pass
+from tfy_last9.judge.early import Proof, Stakes, proven_failure, proven_pass
 from tfy_last9.judge.looks import arms_at_each_look, at_each_look, looks_after
 from tfy_last9.judge.multiplicity import Claim
+from tfy_last9.judge.planned import left_open
 from tfy_last9.model.objective import Objective
 from tfy_last9.model.run import EarlyStop
 from tfy_last9.model.scenario import OnInconclusive, Scenario
@@ -52,6 +52,8 @@ class Watchdog:
         self._folder = folder
         self._scenario = scenario
         self._objectives = at_each_look(objectives, scenario.policy)
+        arms = scenario.arms
+        self._arms = None if arms is None else arms_at_each_look(arms, scenario.policy)
         self._looks = looks
         # The error is shared as the verdict will share it, whether or not spans are at hand.
         with_traces = not folder.read_manifest().client_only
@@ -96,10 +98,9 @@ class Watchdog:
         return self._planned_look(prefix)
 
     def _sure_bets(self, prefix: Prefix) -> dict[Claim, float]:
-        arms, policy = self._scenario.arms, self._scenario.policy
-        if arms is None:
+        if self._arms is None:
             return dict(prefix.bets)
-        compared = canary.comparisons(prefix.arms, arms_at_each_look(arms, policy))
+        compared = canary.comparisons(prefix.arms, self._arms)
         return canary.sure_bets(prefix.bets, compared)
 
     def _planned_look(self, prefix: Prefix) -> Proof | None:
@@ -107,17 +108,11 @@ class Watchdog:
         if not self._boundaries or prefix.requests < self._boundaries[0]:
             return None
         self._boundaries = self._boundaries[1:]
-        undecided = [
-            finding
-            for one in self._objectives
-            if can_be_bet_on(one)
-            for finding in (decide(one, tally) for tally in prefix.tallies[one.name])
-            if finding.state is State.INCONCLUSIVE
-        ]
+        undecided = left_open(self._objectives, prefix.tallies, self._arms, prefix.arms)
         if not undecided:
             return Proof(State.PASS, "nothing is left undecided on the client's side")
         self._console.say(
-            f"look: {len(undecided)} finding(s) undecided, first {undecided[0].message}; sending on"
+            f"look: {len(undecided)} finding(s) undecided, first {undecided[0]}; sending on"
         )
         return None
 

@@ -1,13 +1,21 @@
 """The counts strategy around the end of the warm-up: every call on its own side, or it is said."""
 
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfy_last9.adapters.files.openslo import load_objectives
+from tfy_last9.adapters.files.scenario import load_scenario
+from tfy_last9.adapters.last9.settings import Last9Settings
+from tfy_last9.adapters.last9.survey import Reach, Survey
 from tfy_last9.adapters.runfolder.warmup import WarmUp
-from tfy_last9.cli.counts import parts
+from tfy_last9.cli.counts import choose, parts
+
+ROOT = Path(__file__).parents[3]
 
 S = 10**9
 SINCE = 1_795_417_205 * S + 300_000_000
@@ -61,3 +69,19 @@ def test_the_parts_touch_and_cover_the_judged_time(since_ns, late_ns, length_ns)
     if split.edge is not None:
         assert split.edge.start_ns <= since_ns
         assert split.counted.start_ns > since_ns + late_ns
+
+
+def chosen(spans, **changes):
+    scenario = load_scenario(ROOT / "scenarios" / "smoke.yaml")
+    manifest = SimpleNamespace(scenario=scenario, start_ns=SINCE, end_ns=END)
+    settings = Last9Settings(refresh_token="t", **changes)
+    survey = Survey(Reach.WINDOW, spans, spans // 3, spans // 3)
+    return choose(settings, survey, load_objectives(ROOT / "slo"), manifest)
+
+
+def test_a_million_requests_are_read_and_what_is_larger_is_counted_unless_told_otherwise():
+    assert chosen(3_000_000).sample is None
+    assert chosen(5_000_000).sample is None
+    assert chosen(5_000_001).sample is not None
+    assert chosen(50_000_000, strategy="rows").sample is None
+    assert chosen(300, strategy="counts").sample is not None
