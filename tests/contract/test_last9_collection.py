@@ -145,10 +145,15 @@ def test_doctor_follows_a_probe_and_names_the_switches(world, tmp_path):
         ({"LAST9_OTLP_AUTH": "dGVzdDp0ZXN0"}, "Basic "),
         ({"LAST9_OTLP_ENDPOINT": "https://otlp.last9.io"}, "/v1/traces"),
         ({"TFY_API_KEY": "wrong-key-1234567890"}, "TFY_API_KEY"),
+        ({"TFY_GATEWAY_URL": "{TFY_GATEWAY_URL}/no/such"}, "set TFY_GATEWAY_URL to"),
+        ({"LAST9_SERVICE": "other"}, "set LAST9_SERVICE to tfy-llm-gateway"),
+        ({"LAST9_REFRESH_TOKEN": ""}, "LAST9_REFRESH_TOKEN is not set"),
     ],
 )
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(world, tmp_path, change, said):
-    ended = gating.run("doctor", "--scenario", gating.SCENARIO, cwd=tmp_path, **{**world, **change})
+    changed = {name: value.format(**world) for name, value in change.items()}
+    environment = {**world, **changed}
+    ended = gating.run("doctor", "--scenario", gating.SCENARIO, cwd=tmp_path, **environment)
     assert ended.returncode == 24
     assert "FAIL" in ended.stdout
     assert said in ended.stdout

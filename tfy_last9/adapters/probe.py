@@ -12,6 +12,7 @@ import httpx
 
 from tfy_last9.adapters.environment import GatewaySettings
 from tfy_last9.adapters.network import certificates
+from tfy_last9.model.request import Outcome
 from tfy_last9.model.scenario import Limits, Prompt, Target
 from tfy_last9.wire.facts import AnswerFacts
 from tfy_last9.wire.gateway import (
@@ -27,6 +28,7 @@ from tfy_last9.wire.scripts import Script, script_of
 from tfy_last9.wire.sse import EventReader
 
 _OK = range(200, 300)
+_NOT_FOUND = 404
 _GOES_ON = frozenset({INITIALIZE, INITIALIZED})
 """Operations of MCP after which another one shows more."""
 
@@ -45,6 +47,8 @@ class ProbeResult:
     trace_id: str | None
     is_edge_block: bool = False
     """An edge before the gateway turned this client's User-Agent away."""
+    is_no_endpoint: bool = False
+    """A 404 that no provider gave: what was asked for is no endpoint of a gateway."""
 
 
 def probe(
@@ -146,7 +150,8 @@ class _Probe:
                 " (an edge refuses this User-Agent; set `headers: {user-agent: ...}` on the target)"
             )
         result = self._result(status, text, is_refused=status in {400, 401, 403, 404})
-        return replace(result, is_edge_block=at_edge)
+        is_no_endpoint = status == _NOT_FOUND and refusal.outcome is not Outcome.PROVIDER_ERROR
+        return replace(result, is_edge_block=at_edge, is_no_endpoint=is_no_endpoint)
 
     def _result(
         self, status: int | None, problem: str | None, *, is_refused: bool = False

@@ -30,6 +30,9 @@ LOOK_BACK_S = 900
 """Of experiments and catalogue: long enough to hold the probe, short enough to stay cheap."""
 OTLP_PATH = "/v1/traces"
 _SWITCHES = "switches.json"
+_ACCESS = "Last9 token and region"
+_REMEDY = "set it to a refresh token with read scope (environment or .env)"
+_REMEDIES = f"{_REMEDY}; or try it without any account: tfy-last9 sandbox --env-file .env"
 _NS_PER_S = 10**9
 _ANSWERED = range(200, 300)
 
@@ -45,22 +48,36 @@ class DoctorRequest:
 
 def examine(request: DoctorRequest, environment: Mapping[str, str], console: Console) -> ExitCode:
     """Run every check that can be run; return the code of the first that failed."""
-    settings = from_environment(environment)
-    if settings is None:
-        raise MissingSettings(
-            "LAST9_REFRESH_TOKEN is not set, so that nothing can be checked",
-            hint="set it to a refresh token with read scope (environment or .env)",
-        )
     doctor = _Doctor(console)
-    doctor.check("Last9 token and region", lambda: check_last9(settings, console))
+    may_do_without = bool(environment.get("TFY_GATEWAY_URL")) and not request.last9_only
+    settings = _access(environment, doctor, may_do_without=may_do_without)
     doctor.check("OTLP endpoint and header", lambda: check_otlp(environment, console))
     if not request.last9_only:
         doctor.check("probe", lambda: _follow_probe(request, environment, settings, doctor))
+    if settings is None:
+        said = "not looked for, since Last9 cannot be read"
+        doctor.tell(Line(Light.YELLOW, "traces", said, "mend the first line, then try again"))
+        return doctor.code
     doctor.check("attributes of the gateway's spans", lambda: _attributes(settings, console))
     if request.record is not None:
         folder = request.record
         doctor.check("open questions about Last9", lambda: record(folder, settings, console))
     return doctor.code
+
+
+def _access(
+    environment: Mapping[str, str], doctor: _Doctor, *, may_do_without: bool
+) -> Last9Settings | None:
+    """Return the settings of a Last9 that can be read; None where there is still a gateway to check."""
+    settings = from_environment(environment)
+    if settings is not None:
+        can_be_read = doctor.check(_ACCESS, lambda: check_last9(settings, doctor.console))
+        return settings if can_be_read else None
+    unset = "LAST9_REFRESH_TOKEN is not set"
+    if not may_do_without:
+        raise MissingSettings(f"{unset}, so that nothing can be checked", hint=_REMEDIES)
+    doctor.tell(Line(Light.RED, _ACCESS, unset, _REMEDY))
+    return None
 
 
 class _Doctor:
@@ -70,15 +87,19 @@ class _Doctor:
         self.console = console
         self.code = ExitCode.PASS
 
-    def check(self, name: str, run: Callable[[], object]) -> None:
-        """Run one check and print how it went; one that prints its own lines returns True."""
+    def check(self, name: str, run: Callable[[], object]) -> bool:
+        """Run one check, print how it went, and tell whether it could be run to its end.
+
+        One that prints its own lines returns True.
+        """
         try:
             told = run()
         except TfyError as error:
             self.tell(Line(Light.RED, name, error.message, error.hint, error.exit_code))
-        else:
-            if told is not True:
-                self.console.result(f"{Light.GREEN:<5} {name}")
+            return False
+        if told is not True:
+            self.console.result(f"{Light.GREEN:<5} {name}")
+        return True
 
     def tell(self, line: Line) -> None:
         """Print one line, with what to do."""
@@ -98,28 +119,32 @@ def check_otlp(environment: Mapping[str, str], console: Console) -> None:
         return
     if endpoint and not endpoint.endswith(OTLP_PATH):
         raise ConfigurationError(
-            f"the OTLP endpoint does not end in {OTLP_PATH}",
-            hint=f"TrueFoundry sends to exactly what is entered: append {OTLP_PATH}",
+            f"LAST9_OTLP_ENDPOINT does not end in {OTLP_PATH}",
+            hint=f"append {OTLP_PATH}, at TrueFoundry too: it sends to exactly what is entered",
         )
     if header and not header.startswith("Basic "):
         raise ConfigurationError(
-            "the OTLP Authorization value does not begin with `Basic `",
-            hint="copy the whole value from Last9, Integrations > OpenTelemetry, the word included",
+            "LAST9_OTLP_AUTH does not begin with `Basic `",
+            hint="copy the whole value from Last9, Integrations > OpenTelemetry, the word included; at"
+            " TrueFoundry the same mistake loses every trace without an error",
         )
 
 
 def _follow_probe(
     request: DoctorRequest,
     environment: Mapping[str, str],
-    settings: Last9Settings,
+    settings: Last9Settings | None,
     doctor: _Doctor,
 ) -> bool:
-    """Send one request to the first target of the scenario and follow its trace; prints its own lines."""
+    """Send one request to the first target of the scenario and follow its trace; prints its own lines.
+
+    Without settings of Last9 only the answer is looked at.
+    """
     control_plane = ControlPlaneSettings.of(environment)
     probe = send_probe(load_scenario(request.scenario), gateway_settings(environment))
     for line in answer_lines(probe):
         doctor.tell(line)
-    if probe.status is None or probe.status not in _ANSWERED:
+    if settings is None or probe.status is None or probe.status not in _ANSWERED:
         return True
     arrival = await_trace(probe, settings, control_plane, doctor.console)
     for line in trace_lines(probe, arrival):

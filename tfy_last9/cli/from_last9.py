@@ -106,14 +106,14 @@ def from_last9(
     console.say(f"next: tfy-last9 plan {out}")
 
 
-def first_scenario(path: Path, console: Console) -> None:
-    """Write a small scenario from the last day's traffic, if Last9 is configured; raise nothing.
+def first_scenario(path: Path, console: Console) -> bool:
+    """Write a small scenario from the last day's traffic, if Last9 is configured, and tell; raise nothing.
 
     For `init`: whoever has no token yet, or no traffic, still gets the samples.
     """
     try:
         if from_environment(read_environment()) is None or path.exists():
-            return
+            return False
         traffic = read_traffic(
             live_window(LiveRequest("24h", None, None, Path(), Path()), time.time_ns())
         )
@@ -123,9 +123,10 @@ def first_scenario(path: Path, console: Console) -> None:
         load_scenario(path)
     except TfyError as error:
         console.say(f"Last9 was asked which models are in use, and did not say: {error.message}")
-        return
+        return False
     console.say(f"wrote   {path}, from what Last9 shows of the last 24 hours:")
     console.say(told(traffic, replay))
+    return True
 
 
 def read_traffic(window: Window) -> Traffic:

@@ -20,6 +20,7 @@ from tfy_last9.errors import (
     CredentialRefused,
     NothingArrived,
 )
+from tfy_last9.judge.diagnosis import NO_ENDPOINT_FIX
 from tfy_last9.model.run import Window
 from tfy_last9.model.scenario import Scenario, Target
 from tfy_last9.ports import TraceSource
@@ -78,6 +79,11 @@ def _judge(result: ProbeResult, gateway: GatewaySettings) -> None:
         raise CredentialRefused(
             f"the gateway {gateway.url} turned TFY_API_KEY down ({result.problem})",
             hint="use a valid personal access token or virtual account token",
+        )
+    if result.is_no_endpoint:
+        raise ConfigurationError(
+            f"target {result.target!r}: nothing answers at the gateway {gateway.url}: {result.problem}",
+            hint=NO_ENDPOINT_FIX,
         )
     if result.is_refused:
         raise ConfigurationError(

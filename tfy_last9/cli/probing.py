@@ -45,6 +45,7 @@ def send_probe(scenario: Scenario, gateway: GatewaySettings) -> Probe:
         named_trace=answer.trace_id,
         sent_trace=trace_id,
         request_id=f"{run_id}.{target.name}",
+        is_no_endpoint=answer.is_no_endpoint,
     )
 
 
@@ -58,6 +59,7 @@ def await_trace(
     clock = SystemClock()
     started = time.monotonic()
     spans: tuple[Span, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     deadline_s = ARRIVAL_DEADLINE_S
     with Last9Client(settings, clock) as client:
         source = Last9Source(client, settings, clock)
@@ -69,12 +71,16 @@ def await_trace(
             waited_s = time.monotonic() - started
             if {span.role for span in spans} >= _WHOLE:
                 break
+            if not spans and sent.named_trace is not None:
+                elsewhere = source.services(sent.named_trace, _around(clock))
+                if elsewhere:
+                    break
             console.tick(f"doctor: waiting for the probe's trace in Last9, {waited_s:.0f} s")
             clock.sleep(_POLL_S)
     kept = None
     if control_plane is not None:
         kept = _is_kept(sent, control_plane, clock)
-    return Arrival(spans, waited_s, kept)
+    return Arrival(spans, waited_s, kept, elsewhere)
 
 
 def _look(source: TraceSource, sent: Probe, clock: SystemClock) -> tuple[Span, ...]:

@@ -24,7 +24,11 @@ next:
   4. see what a run would send, cost and be able to decide:
      tfy-last9 plan scenarios/smoke.yaml
   5. set TFY_GATEWAY_URL, TFY_API_KEY and LAST9_REFRESH_TOKEN (environment or .env), then:
+     tfy-last9 doctor
      tfy-last9 gate scenarios/smoke.yaml"""
+OWN = """
+     or what your own clients send, with nothing to edit in it:
+     tfy-last9 gate {path}"""
 
 
 def init(
@@ -44,8 +48,9 @@ def init(
             if file.is_file() and file.suffix in {".yaml", ".py"}:
                 copy = folder / file.relative_to(source)
                 console.say(f"{_copied(file, copy)}  {copy}")
-    first_scenario(folder / "scenarios" / "production.yaml", console)
-    console.result(NEXT)
+    own = folder / "scenarios" / "production.yaml"
+    is_written = first_scenario(own, console)
+    console.result(NEXT + (OWN.format(path=own) if is_written else ""))
 
 
 def samples_root() -> Path:

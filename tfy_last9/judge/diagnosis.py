@@ -22,6 +22,10 @@ _RESOURCE_NAMES = {
 }
 _OK = range(200, 300)
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _BAD_REQUEST, _TOO_MANY = 401, 403, 404, 400, 429
+NO_ENDPOINT_FIX = (
+    "set TFY_GATEWAY_URL to https://gateway.truefoundry.ai, or to https://<control plane>/api/llm; the endpoint is"
+    " added to it. If the target has a `path`, check that"
+)
 _OTEL_CONFIG = "AI Gateway > Controls > OTEL Config"
 
 
@@ -62,6 +66,8 @@ class Probe:
     sent_trace: str
     """From the `traceparent` that was sent."""
     request_id: str
+    is_no_endpoint: bool = False
+    """A 404 that no provider gave: an unknown model is a 403 of the gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class Arrival:
     """Until the trace was whole, or until the wait was given up."""
     kept_elsewhere: bool | None
     """Whether TrueFoundry's own storage has the trace; None where it was not asked."""
+    other_services: tuple[str, ...] = ()
+    """Under which the trace is in Last9, where not under `LAST9_SERVICE`."""
 
 
 def answer_lines(probe: Probe) -> Iterator[Line]:
@@ -90,6 +98,10 @@ def answer_lines(probe: Probe) -> Iterator[Line]:
         said = f"no answer: {probe.problem}"
         yield Line(Light.RED, "gateway", said, fix, ExitCode.ERROR)
         return
+    if probe.is_no_endpoint:
+        said = f"nothing answers there: {probe.problem}"
+        yield Line(Light.RED, "gateway", said, NO_ENDPOINT_FIX)
+        return
     yield Line(Light.GREEN, "User-Agent", "no edge turned this client away")
     if probe.status == _UNAUTHORIZED:
         fix = "set TFY_API_KEY to a valid personal or virtual account token"
@@ -97,10 +109,10 @@ def answer_lines(probe: Probe) -> Iterator[Line]:
         return
     yield Line(Light.GREEN, "key", "TFY_API_KEY was accepted")
     yield _model_line(probe)
-    if probe.named_trace is None:
+    if probe.named_trace is None and probe.status in _OK:
         fix = "nothing to do: requests are joined by the id in x-tfy-metadata, if that reaches the spans"
         yield Line(Light.YELLOW, "trace header", "the answer names no trace", fix)
-    else:
+    elif probe.named_trace is not None:
         yield Line(Light.GREEN, "trace header", f"the answer names trace {probe.named_trace}")
 
 
@@ -144,6 +156,10 @@ def trace_lines(probe: Probe, found: Arrival) -> Iterator[Line]:
 
 def _absence(found: Arrival) -> Line:
     name = "exporter"
+    if found.other_services:
+        services = ", ".join(found.other_services)
+        said = f"the trace is in Last9 under service {services}, and LAST9_SERVICE names another"
+        return Line(Light.RED, "service", said, f"set LAST9_SERVICE to {found.other_services[0]}")
     if found.kept_elsewhere:
         said = "TrueFoundry has the trace and Last9 does not"
         fix = (

@@ -56,7 +56,9 @@ def test_with_a_token_the_first_scenario_is_what_production_sends(monkeypatch, t
         "openai-main/gpt-4o-mini",
         "anthropic-main/claude-sonnet-4-6",
     }
-    assert "price: about" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "price: about" in said.err
+    assert f"tfy-last9 gate {tmp_path / 'new' / 'scenarios' / 'production.yaml'}" in said.out
 
 
 def test_a_last9_that_does_not_answer_is_said_and_the_samples_are_there(

@@ -64,6 +64,7 @@ def test_an_answer_without_fault_is_green_throughout():
         ({"status": 401, "problem": "HTTP 401"}, "key", Light.RED, "TFY_API_KEY"),
         ({"status": 403, "problem": "HTTP 403"}, "model", Light.RED, "tenant admin"),
         ({"status": 404, "problem": "HTTP 404"}, "model", Light.RED, "account/model"),
+        ({"status": 404, "is_no_endpoint": True}, "gateway", Light.RED, "TFY_GATEWAY_URL"),
         ({"status": 400, "problem": "HTTP 400"}, "model", Light.RED, "max_tokens"),
         ({"status": 429, "problem": "HTTP 429"}, "model", Light.YELLOW, "budget"),
         ({"status": 503, "problem": "HTTP 503"}, "model", Light.YELLOW, "provider"),
@@ -128,3 +129,20 @@ def test_missing_attributes_and_resources_are_named():
     lines = list(trace_lines(PROBE, arrived(span(Role.ROOT, resource={}), bare)))
     assert "tfy.model.metric.output_tokens (model)" in only(lines, "contract").said
     assert only(lines, "resource").said == "without region, team, tenant_id"
+
+
+def test_an_address_where_no_gateway_answers_says_nothing_about_key_and_model():
+    lines = answer_lines(replace(PROBE, status=404, is_no_endpoint=True, named_trace=None))
+    assert [line.name for line in lines] == ["gateway"]
+
+
+def test_a_refusal_that_names_no_trace_is_nothing_to_look_at():
+    lines = lights(answer_lines(replace(PROBE, status=403, problem="no", named_trace=None)))
+    assert "trace header" not in lines
+
+
+def test_a_trace_under_another_service_names_the_setting():
+    found = Arrival((), 1.0, kept_elsewhere=True, other_services=("gw",))
+    (line,) = trace_lines(PROBE, found)
+    assert (line.name, line.light, line.code) == ("service", Light.RED, ExitCode.CONFIGURATION)
+    assert line.fix == "set LAST9_SERVICE to gw"

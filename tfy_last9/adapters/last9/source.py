@@ -118,6 +118,13 @@ class Last9Source:
 
     def trace(self, trace_id: str, window: Window) -> Sequence[Span]:
         """Return all gateway spans of one trace; empty when it is unknown."""
+        return assign_roots(span for span in self._trace(trace_id, window) if self._is_ours(span))
+
+    def services(self, trace_id: str, window: Window) -> tuple[str, ...]:
+        """Return the services whose spans one trace shows, in the order of their names."""
+        return tuple(sorted({span.service for span in self._trace(trace_id, window)}))
+
+    def _trace(self, trace_id: str, window: Window) -> Iterable[Span]:
         start_s, end_s = _seconds(window)
         rows = self._client.trace(trace_id, start_s, end_s, self._limit)
         reading = read_spans(rows)
@@ -126,7 +133,7 @@ class Last9Source:
             raise HarnessError(f"Last9 shows a span that cannot be read: {reading.problems[0]}")
         if reading.rows >= self._limit:
             raise HarnessError(f"trace {trace_id} has {self._limit} spans or more: it may be cut")
-        return assign_roots(span for span in distinct(reading.spans) if self._is_ours(span))
+        return distinct(reading.spans)
 
     def _look(self, pipeline: Pipeline, window: Window) -> Page:
         asked_ns = self._clock.now_ns()
