@@ -95,7 +95,7 @@ def _check_starts(
 def _may_start(web_ui: Any) -> bool:
     if not web_ui.web_login:
         return True
-    from flask_login import current_user  # noqa: PLC0415 - see above
+    from flask_login import current_user  # type: ignore[import-untyped]  # noqa: PLC0415 - no annotations
 
     return bool(current_user.is_authenticated)
 
