@@ -84,9 +84,19 @@ def visit(chromium, ui):
     assert [url for url in requests if not url.startswith((base, "data:"))] == []
 
 
-def violations(page):
-    found = Axe().run(page).response["violations"]
+def violations(page, context=None):
+    found = Axe().run(page, context=context).response["violations"]
     return [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in SEEN]
+
+
+def violations_of_ours(page):
+    """Check the tables of our tabs; everything around them (header, tabs, buttons) is Locust's own."""
+    assert page.locator("table").count() == 1
+    return violations(page, {"include": [["table"]]})
+
+
+def is_dark(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0] < 128")
 
 
 def state(client):
@@ -98,8 +108,9 @@ def stage_is(*names):
     return f"() => {shown}"
 
 
-def test_before_the_first_run_the_page_says_how_to_start_one(visit):
-    page = visit("/tfy")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_before_the_first_run_the_page_says_how_to_start_one(visit, scheme):
+    page = visit("/tfy", scheme=scheme)
     page.wait_for_function(stage_is("No run yet"))
     assert "Start" in page.locator("#reason").inner_text()
     assert not page.locator("#numbers").is_visible()
@@ -134,6 +145,8 @@ def test_a_run_is_started_in_locusts_form_and_seen_on_both_pages(visit, ui, shot
     page.get_by_role("button", name="Start").click()
     page.get_by_role("tab", name="SLO").click()
     page.locator("td", has_text=re.compile("^gemini$")).wait_for()
+    night = visit("/", scheme="dark")
+    night.get_by_role("tab", name="SLO").click()
     live = visit("/tfy")
     live.wait_for_function(
         "() => document.querySelector('#providers-table tbody tr td:nth-child(2)')"
@@ -152,6 +165,14 @@ def test_a_run_is_started_in_locusts_form_and_seen_on_both_pages(visit, ui, shot
     page.get_by_text("after the run, from Last9").first.wait_for()
     live.wait_for_function(stage_is("Waiting for traces", "FAIL"))
     live.screenshot(path=shots / "live-settling.png", full_page=True)
+    night.locator("td", has_text=re.compile("^gemini$")).wait_for()
+    assert (is_dark(page), is_dark(night)) == (False, True)
+    assert violations_of_ours(page) == []
+    assert violations_of_ours(night) == []
+    for one in (page, night):
+        one.get_by_role("tab", name="Objectives" if one is night else "SLO").click()
+        one.locator("tbody tr").first.wait_for()
+        assert violations_of_ours(one) == []
 
 
 def test_the_page_stays_after_the_run_and_shows_what_the_verdict_says(visit, ui):

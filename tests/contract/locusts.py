@@ -128,7 +128,7 @@ class LocustRun:
             self.process.wait()
 
 
-def start_locust(folder, settings, *arguments, scenario, **environment):
+def start_locust(folder, settings, *arguments, scenario, locustfile=CHAT, **environment):
     folder.mkdir(exist_ok=True)
     log = folder / "locust.log"
     port = str(free_port())
@@ -141,7 +141,7 @@ def start_locust(folder, settings, *arguments, scenario, **environment):
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "locust", "-f", str(CHAT), *arguments],
+            [sys.executable, "-m", "locust", "-f", str(locustfile), *arguments],
             cwd=folder,
             env=gating.clean_environment(**(settings | more | environment)),
             stdin=subprocess.DEVNULL,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 
+from tfy_last9.adapters.bringing import brought, is_far
 from tfy_last9.adapters.compared import PLACE, Compared, found_baseline, wanted_by
 from tfy_last9.adapters.environment import arm_gateways
 from tfy_last9.adapters.files.openslo import load_objectives
@@ -75,13 +77,17 @@ class Runs:
         with self._compared(choice, scenario):
             return scenario
 
-    def _compared(
-        self, choice: Choice, scenario: Scenario
-    ) -> AbstractContextManager[Compared | None]:
+    @contextmanager
+    def _compared(self, choice: Choice, scenario: Scenario) -> Iterator[Compared | None]:
         """Look for the run to compare with, where `gate` would."""
         place = self._settings.get(PLACE) or str(self._out)
-        wanted = wanted_by(scenario, sandbox=False, client_only=False)
-        return found_baseline(choice.baseline, place, scenario, wanted, _log.info)
+        if choice.baseline is None or not is_far(choice.baseline, place):
+            wanted = wanted_by(scenario, sandbox=False, client_only=False)
+            with found_baseline(choice.baseline, place, scenario, wanted, _log.info) as found:
+                yield found
+            return
+        with TemporaryDirectory(prefix="tfy-last9-baseline-") as into:
+            yield brought(choice.scenario, choice.baseline, place, Path(into))
 
     def open(self) -> Run:
         """Return a run: the gate's, or a new one."""

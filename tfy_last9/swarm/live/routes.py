@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
@@ -54,7 +55,9 @@ def _fill_tabs(web_ui: Any, runs: Runs, path: str) -> None:
 
     def extend(response: Any) -> Any:
         newest = runs.newest
-        if request.path == path and newest is not None and newest.run.live is not None:
+        if request.path != path or not response.is_json or response.status_code != HTTPStatus.OK:
+            return response  # without a login it is a redirection, which must learn nothing
+        if newest is not None and newest.run.live is not None:
             report = orjson.loads(response.get_data())
             report["extended_stats"] = tables(newest.run.live)
             response.set_data(orjson.dumps(report))
@@ -70,8 +73,8 @@ def _check_starts(
     from flask import jsonify, request  # noqa: PLC0415 - see above
 
     def check() -> Any:
-        if request.method != "POST" or request.path != path:
-            return None
+        if request.method != "POST" or request.path != path or not _may_start(web_ui):
+            return None  # Locust itself answers who is not logged in
         try:
             choice = asked(offered(), request.form, environment.parsed_options)
             runs.check(choice)
@@ -87,6 +90,14 @@ def _check_starts(
         return None
 
     web_ui.app.before_request(check)
+
+
+def _may_start(web_ui: Any) -> bool:
+    if not web_ui.web_login:
+        return True
+    from flask_login import current_user  # type: ignore[import-untyped]  # noqa: PLC0415 - no annotations
+
+    return bool(current_user.is_authenticated)
 
 
 def _add_page(environment: Any, web_ui: Any, runs: Runs, base: str) -> None:
