@@ -111,7 +111,8 @@ def test_the_cheap_ones_work(words, monkeypatch, capsys):
 def locust_options():
     """Return Locust's options; asked in a process of its own, since importing it patches this one."""
     shown = subprocess.run(
-        [sys.executable, "-m", "locust", "--help"],
+        [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "chat.py"), "--help"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
