@@ -51,6 +51,7 @@ RUN_BY = {
     r"locust -f \S+ --headless --master( --\S+ \d+)*": "test_locust_runs.py::test_two_workers_share_the_schedule_evenly",
     r"locust -f \S+ --worker --master-host \S+": "test_locust_runs.py::test_two_workers_share_the_schedule_evenly",
     r"locust -f \S+canary.py": "test_docs_commands.py::test_the_canary_locustfile_sends_both_arms",
+    r"locust -f \S+ --baseline \S+": "test_three_ways.py::test_all_three_compare_with_the_run_that_passed",
     r"locust -f \S+chat.py": "test_locust_runs.py::test_a_run_started_and_stopped_in_the_browser_loses_nothing_and_is_judged",
 }
 """Sends load: pattern of the command to the test that runs it, on a scenario of a few seconds."""

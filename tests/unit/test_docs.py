@@ -117,7 +117,9 @@ def locust_options():
         timeout=60,
         check=True,
     )
-    return set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", shown.stdout))
+    plugin = (ROOT / "tfy_last9" / "swarm" / "plugin.py").read_text()
+    own = re.findall(r'^ +"(--[a-z]+)",$', plugin, re.MULTILINE)  # `--help` leaves them out
+    return {*own, *re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", shown.stdout)}
 
 
 @pytest.mark.parametrize("words", ours("locust"))

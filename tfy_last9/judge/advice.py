@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tfy_last9.judge.phrases import significant
 from tfy_last9.judge.relative import ABSENT, MISSING
 from tfy_last9.judge.retries import looks_left
+from tfy_last9.judge.spending import was_cut_short
 from tfy_last9.model.run import EvidenceRecord, Manifest
 from tfy_last9.model.verdict import SEVERITY, Finding, State, Verdict, group_text
 
@@ -64,7 +65,10 @@ def advice(
             f"or look again, as planned: repeat the gate's command with --retry-of {run}"
             f" ({looks_left(manifest)} left)"
         )
-    steps += _longer_run(verdict, manifest)
+    if verdict.state is State.INCONCLUSIVE and was_cut_short(manifest):
+        steps.append(_BY_CODE["budget_spent"])  # a longer schedule would end at the same request
+    else:
+        steps += _longer_run(verdict, manifest)
     return _distinct(steps)[:MOST]
 
 

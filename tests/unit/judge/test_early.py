@@ -210,3 +210,18 @@ def test_a_run_that_its_budget_cut_short_is_never_better_for_it(policy, bad, sta
         assert told.reason_code == "budget_spent"
         assert stop.message in told.reason
         assert "raise --budget-usd" in told.next_steps[0]
+
+
+def test_too_few_requests_because_of_the_budget_are_not_answered_with_a_longer_run():
+    stop = EarlyStop("stopped by the budget: of 2 USD 1.9 are spent", 30, 900)
+    spending = Spending(1.9, 900, 0.0, 0, is_spent=True)
+    few = verdict([latency()], {"ttft": (tally(0, 20),)})
+    cut = manifest(ended="stopped", early_stop=stop, spending=spending)
+    told = judge(
+        *(cut, [latency()], {"ttft": (tally(0, 20),)}),
+        *(few.accounting, few.validity, evidence()),
+    )
+    assert told.state is State.INCONCLUSIVE
+    assert told.reason.endswith("; the budget ended the run early")
+    assert told.next_steps[-1].startswith("raise --budget-usd")
+    assert not [step for step in told.next_steps if "--duration" in step]
