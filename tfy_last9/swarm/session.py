@@ -227,6 +227,10 @@ class Session:
                 begun = 0
                 self._alarm.let_others_run()
             begun += 1
+            if (
+                self._over.is_set()
+            ):  # the alarm rang before the kill came: nobody is left to take it
+                return
             if not account.offer(arrival):
                 self._is_spent = True
                 return
