@@ -25,9 +25,8 @@ _WIDEST_S = 3600
 _PAD_S = 1
 """Whether `start` and `end` are inclusive is not documented: neighbours overlap by a second, and the first
 begins a second early. The book knows a span that it has already."""
-_TRUSTED_ROWS = 9
-"""Answers up to this size are taken to be below any server's cap: the least default of a published client is 10
-(last9/last9-mcp-server). Each larger one is checked once, which costs two questions a record."""
+_TRUSTED_ROWS = 99
+"""Answers up to this size are taken to be below any server's cap."""
 _FILL = 0.85
 """Share of the limit that an answer is meant to bring, overlap included: traffic is never even."""
 

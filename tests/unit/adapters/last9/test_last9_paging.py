@@ -44,7 +44,7 @@ def answers(double):
 def test_a_burst_does_not_turn_a_quiet_hour_into_hundreds_of_queries():
     burst = [span_row(n + 1, 10 + n / 30) for n in range(240)]
     double = read([*burst, span_row(999, 3000)], 3600)
-    assert len(double.queries) < 60
+    assert len(double.queries) < 40
 
 
 def test_what_was_too_heavy_is_not_asked_for_again():
