@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from named_tests import names_by_file
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "gateway-coverage.md").read_text().partition("## Five traces")[0]
@@ -19,11 +20,7 @@ NOTHING_TO_HOLD = ("left out", "not used", "not read", "as above", "whichever", 
 
 @pytest.fixture(scope="module")
 def tests_there_are():
-    found = {}
-    for path in (ROOT / "tests").rglob("*.py"):
-        names = re.findall(r"^(?:async )?def test_(\w+)", path.read_text(), re.MULTILINE)
-        found.setdefault(path.stem.removeprefix("test_"), set()).update(names)
-    return found
+    return names_by_file()
 
 
 def test_many_tests_are_named():

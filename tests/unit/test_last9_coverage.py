@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from named_tests import names_by_file
 
 from tfy_last9.standins.last9 import openapi
 from tfy_last9.standins.last9.settings import Settings
@@ -18,11 +19,7 @@ IDENTITY = {"organization", "region", "token-scopes", "retention-s", "drop-rules
 
 @pytest.fixture(scope="module")
 def tests_there_are():
-    found = {}
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        names = re.findall(r"^(?:async )?def test_(\w+)", path.read_text(), re.MULTILINE)
-        found.setdefault(path.stem.removeprefix("test_"), set()).update(names)
-    return found
+    return names_by_file()
 
 
 def test_many_tests_are_named():

@@ -251,8 +251,7 @@ class _Waiting:
 
     def _look_at_everything(self) -> None:
         asked_ns = self.clock.now_ns()
-        before = self.truncated
-        self.truncated = {} if self.is_complete else dict(before)
+        before, self.truncated = self.truncated, {}
         try:
             self._add(self.source.run(self.run_id, self.window, self.book.trace_ids()))
         except TfyError:

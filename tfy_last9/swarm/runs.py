@@ -69,13 +69,16 @@ class Runs:
         self._sets_stop_timeout = True
         self._environment.stop_timeout = scenario.limits.total_s + 1
 
-    def check(self, choice: Choice) -> Scenario:
-        """Read what a run would be made of. Raises `TfyError` for whatever would stop it."""
+    def check(self, choice: Choice) -> None:
+        """Look whether a run could be made. Raises `TfyError` for whatever would stop it."""
+        with self._compared(choice, self._read(choice)):
+            pass
+
+    def _read(self, choice: Choice) -> Scenario:
         scenario = load_scenario(choice.scenario)
         load_objectives(choice.slo)
         arm_gateways(self._settings, scenario)
-        with self._compared(choice, scenario):
-            return scenario
+        return scenario
 
     @contextmanager
     def _compared(self, choice: Choice, scenario: Scenario) -> Iterator[Compared | None]:
@@ -110,7 +113,7 @@ class Runs:
     def _opened(self) -> tuple[RunFolder, tuple[Objective, ...], Scenario, Path]:
         assert self.choose is not None
         choice = self.choose()
-        scenario = self.check(choice)
+        scenario = self._read(choice)
         request = RunRequest(
             scenario=scenario,
             slo=choice.slo,
