@@ -11,6 +11,10 @@ from ssl import create_default_context
 import httpx
 import pytest
 
+from tfy_last9.adapters.clock import SystemClock
+from tfy_last9.adapters.last9.client import Last9Client
+from tfy_last9.adapters.last9.settings import from_environment
+
 pytestmark = pytest.mark.contract
 
 QUESTION = {
@@ -25,7 +29,7 @@ class Running:
     def __init__(self, ready):
         self.env = ready["env"]
         self.journal = Path(ready["journal"])
-        authority = self.env.get("SSL_CERT_FILE")
+        authority = self.env.get("TFY_CA_BUNDLE")
         verify = create_default_context(cafile=authority) if authority else False
         self.client = httpx.Client(verify=verify, trust_env=False, timeout=20)
         self.key = {"authorization": f"Bearer {self.env['TFY_API_KEY']}"}
@@ -74,6 +78,11 @@ def test_with_tls_spans_and_faults_travel_over_https(tmp_path):
             httpx.get(sandbox.env["LAST9_API_URL"], trust_env=False)
         assert sandbox.ask().status_code == 200
         sandbox.wait_for(3)
+        settings = from_environment(
+            sandbox.env
+        )  # as from its .env file: no process variable names the authority
+        with Last9Client(settings, SystemClock()) as client:
+            assert client.place().region == "ap-south-1"
         wanted = ["last9_429=0.5", "trace_loss=0.1", "provider_errors:openai=0.1"]
         assert sandbox.faults("TFY_GATEWAY_URL", *wanted) == wanted
         assert sandbox.faults("LAST9_API_URL") == ["last9_429=0.5"]

@@ -115,7 +115,7 @@ def sandbox(
     )
     console = Console()
     with Sandbox(request) as running:
-        for name in ("TFY_GATEWAY_URL", "LAST9_API_URL", "LAST9_OTLP_ENDPOINT", "SSL_CERT_FILE"):
+        for name in ("TFY_GATEWAY_URL", "LAST9_API_URL", "LAST9_OTLP_ENDPOINT", "TFY_CA_BUNDLE"):
             if name in running.environment:
                 console.say(f"{name}={running.environment[name]}")
         if env_file is not None:

@@ -28,7 +28,7 @@ class Endpoints:
 
     def env(self) -> dict[str, str]:
         """Name the values as environment variables."""
-        trusted = {"SSL_CERT_FILE": self.authority} if self.authority else {}
+        trusted = {"TFY_CA_BUNDLE": self.authority} if self.authority else {}
         return {
             "TFY_GATEWAY_URL": self.gateway_url,
             "TFY_API_KEY": self.api_key,

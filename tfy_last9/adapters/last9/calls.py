@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tfy_last9.adapters.network import certificates
 from tfy_last9.errors import BackendUnavailable, ConfigurationError
 from tfy_last9.ports import Clock
 from tfy_last9.wire.last9 import error_text
@@ -103,7 +104,9 @@ class Caller:
         retry: Retry | None = None,
         jitter: random.Random | None = None,
         service: str = "Last9",
+        ca_bundle: str | None = None,
     ) -> None:
+        """`ca_bundle`: PEM file of authorities to trust besides. Raises `ConfigurationError` if it is none."""
         _quieten()
         self._service = service
         self._clock = clock
@@ -111,7 +114,7 @@ class Caller:
         self._jitter = jitter or random.Random()
         self._secrets: list[str] = []
         is_remote = not is_loopback(base_url) or base_url.startswith("https:")
-        self._http = _connections(transport, trust_env=is_remote)
+        self._http = _connections(transport, ca_bundle, trust_env=is_remote)
 
     def close(self) -> None:
         """Close the connections."""
@@ -200,11 +203,17 @@ class Caller:
         return BackendUnavailable(message, hint=hint)
 
 
-def _connections(transport: httpx.BaseTransport | None, *, trust_env: bool) -> httpx.Client:
-    """Return a client that follows no redirect; `trust_env` heeds proxies and own authorities."""
+def _connections(
+    transport: httpx.BaseTransport | None, ca_bundle: str | None, *, trust_env: bool
+) -> httpx.Client:
+    """Return a client that follows no redirect; `trust_env` heeds proxies and SSL_CERT_FILE."""
     try:
         return httpx.Client(
-            transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=trust_env
+            verify=certificates(ca_bundle) if ca_bundle else True,
+            transport=transport,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            trust_env=trust_env,
         )
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(

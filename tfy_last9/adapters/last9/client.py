@@ -74,7 +74,11 @@ class Last9Client:
     ) -> None:
         self._settings = settings
         self._caller = Caller(
-            api_url(settings), clock, transport=transport, retry=retry, jitter=jitter
+            *(api_url(settings), clock),
+            transport=transport,
+            retry=retry,
+            jitter=jitter,
+            ca_bundle=settings.ca_bundle,
         )
         self._access = Access(settings, self._caller, clock)
         self._lock = threading.Lock()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tfy_last9.adapters.network import CA_BUNDLE
 from tfy_last9.errors import ConfigurationError
 from tfy_last9.wire.last9_token import is_loopback
 
@@ -42,6 +43,8 @@ class Last9Settings:
     """`rows`, `counts`, or `auto`: by size."""
     change_events: bool = False
     """Tell Last9 when a run starts and how it ended; needs a token with write scope."""
+    ca_bundle: str | None = None
+    """PEM file of authorities to trust besides the system's."""
 
 
 def from_environment(variables: Mapping[str, str]) -> Last9Settings | None:
@@ -63,6 +66,7 @@ def from_environment(variables: Mapping[str, str]) -> Last9Settings | None:
         rows_max=_number(given, "LAST9_ROWS_MAX", DEFAULT_ROWS_MAX),
         strategy=_choice(given, "LAST9_STRATEGY", STRATEGIES),
         change_events=_switch(given, "LAST9_CHANGE_EVENTS", default=False),
+        ca_bundle=given.get(CA_BUNDLE),
     )
 
 

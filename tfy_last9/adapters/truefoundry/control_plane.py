@@ -12,6 +12,7 @@ from typing import Self
 
 from tfy_last9.adapters.environment import checked_key, checked_url
 from tfy_last9.adapters.last9.calls import Call, Caller
+from tfy_last9.adapters.network import CA_BUNDLE
 from tfy_last9.errors import BackendUnavailable, MissingSettings, TfyError
 from tfy_last9.model.run import LostTrace, SecondOracle, Window
 from tfy_last9.ports import Clock
@@ -32,6 +33,7 @@ class ControlPlaneSettings:
 
     url: str
     api_key: str = field(repr=False)
+    ca_bundle: str | None = None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self | None:
@@ -44,7 +46,7 @@ class ControlPlaneSettings:
             raise MissingSettings(
                 f"{URL} is set and {KEY} is not", hint=f"set {KEY}, or unset {URL}"
             )
-        return cls(checked_url(URL, url), checked_key(KEY, key))
+        return cls(checked_url(URL, url), checked_key(KEY, key), environment.get(CA_BUNDLE) or None)
 
 
 class ControlPlane:
@@ -53,7 +55,11 @@ class ControlPlane:
     def __init__(self, settings: ControlPlaneSettings, clock: Clock) -> None:
         self._url = settings.url + span_query.PATH
         self._headers = {"Authorization": f"Bearer {settings.api_key}"}
-        self._caller = Caller(settings.url, clock, service="TrueFoundry's control plane")
+        self._caller = Caller(
+            *(settings.url, clock),
+            service="TrueFoundry's control plane",
+            ca_bundle=settings.ca_bundle,
+        )
         self._caller.conceal(settings.api_key)
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from last9_double import EPOCH_S, REFRESH, FakeClock, Last9Double, connected
 
 from tfy_last9.adapters.last9.calls import Retry
 from tfy_last9.adapters.last9.client import Last9Client
-from tfy_last9.adapters.last9.settings import Last9Settings
+from tfy_last9.adapters.last9.settings import Last9Settings, from_environment
 from tfy_last9.errors import BackendUnavailable, ConfigurationError
 from tfy_last9.model.run import Window
 
@@ -201,6 +201,12 @@ def test_a_setting_of_the_network_that_cannot_be_used_is_told(monkeypatch, name,
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
         Last9Client(Last9Settings(refresh_token=REFRESH), FakeClock())
+
+
+def test_a_bundle_of_authorities_that_cannot_be_used_is_told():
+    given = {"LAST9_REFRESH_TOKEN": REFRESH, "TFY_CA_BUNDLE": "/nowhere/ca.pem"}
+    with pytest.raises(ConfigurationError, match=r"TFY_CA_BUNDLE names '/nowhere/ca\.pem'"):
+        Last9Client(from_environment(given), FakeClock())
 
 
 def test_a_refused_limit_points_at_its_setting():
