@@ -20,6 +20,8 @@ from tfy_last9.standins.last9.sql import Sql, fill
 
 PAIR = re.compile(r'([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
 LOGFMT_VALUE = r'=(?:"((?:[^"\\]|\\.)*)"|([^\s"]\S*))'
+LOGFMT_BEFORE = r'^(?:(?:="(?:[^"\\]|\\.)*"|=[^"]|[^=])*?=?\s)?'
+"""What comes before a key: quoted values are stepped over, so that nothing inside them is taken for one."""
 GROUPS = re.compile(
     r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\((?:\?P?<(?P<name>[A-Za-z_]\w*)>|(?!\?))"
 )
@@ -156,7 +158,7 @@ def _written(value: object) -> str:
 
 
 def _logfmt_member(source: Sql, key: str) -> Sql:
-    pattern = Sql("?", (rf"(?:^|\s){re.escape(key)}{LOGFMT_VALUE}",))
+    pattern = Sql("?", (f"{LOGFMT_BEFORE}{re.escape(key)}{LOGFMT_VALUE}",))
     quoted = fill("regexp_extract({}, {}, 1)", source, pattern)
     bare = fill("regexp_extract({}, {}, 2)", source, pattern)
     unescaped = fill("regexp_replace({}, '\\\\(.)', '\\1', 'g')", quoted)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from last9_sandbox import make_span, run, where
 
@@ -79,6 +79,7 @@ def test_logfmt_by_label_and_whole_agree():
     assert attributes(parse("logfmt", field=TEXT, labels=labels), text=LOGFMT) == whole
 
 
+@example({"_": " a=", "a": ""})
 @given(
     st.dictionaries(
         st.text("abz.-_", min_size=1, max_size=4), st.text('ab "\\=1', max_size=6), max_size=4
